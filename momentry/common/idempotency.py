@@ -1,0 +1,82 @@
+"""Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): one effect, one stored answer."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.db import connection, transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from momentry.common.access import Access
+from momentry.common.errors import MomentryError
+from momentry.common.models import IdempotencyRecord
+
+HEADER: Final = "Idempotency-Key"
+MAX_LENGTH: Final = 200
+SECRETS: Final = ("api_key", "claim_url")
+
+
+def run_once(request: Request, *, route: str, effect: Callable[[], Response]) -> Response:
+    """Run ``effect`` once per (actor, route, key); later calls get its stored answer.
+
+    The record is written in the effect's transaction. 409 while the first call runs, 422 when the
+    key comes with another request. Secrets are not stored: a replay says they were delivered.
+    """
+    key = request.headers.get(HEADER, "").strip().strip('"')
+    if not key:
+        with transaction.atomic():
+            return effect()
+    if len(key) > MAX_LENGTH or not key.isprintable():
+        raise MomentryError("bad_request", f"{HEADER} must be at most {MAX_LENGTH} characters.")
+    place = {"actor": actor_of(request), "route": route, "key": key}
+    with transaction.atomic():
+        lock(place)
+        record = IdempotencyRecord.objects.filter(**place).first()
+        if record is not None:
+            return replay(record, fingerprint(request))
+        response = effect()
+        IdempotencyRecord.objects.create(
+            **place,
+            fingerprint=fingerprint(request),
+            status=response.status_code,
+            body=without_secrets(response.data),
+        )
+    return response
+
+
+def actor_of(request: Request) -> str:
+    return request.auth.actor if isinstance(request.auth, Access) else ""
+
+
+def lock(place: dict[str, str]) -> None:
+    """Held to the end of the transaction; 64 bits of a hash name it."""
+    digest = hashlib.sha256("\0".join(place.values()).encode()).digest()
+    number = int.from_bytes(digest[:8], "big", signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        (won,) = cursor.fetchone() or (False,)
+    if not won:
+        raise MomentryError("idempotency_in_progress", retry_after=1)
+
+
+def fingerprint(request: Request) -> str:
+    http = request._request
+    text = f"{http.method} {http.get_full_path()}\n".encode() + http.body
+    return hashlib.sha256(text).hexdigest()
+
+
+def replay(record: IdempotencyRecord, mark: str) -> Response:
+    if record.fingerprint != mark:
+        raise MomentryError("idempotency_mismatch")
+    return Response(record.body, status=record.status, headers={"Idempotency-Replayed": "true"})
+
+
+def without_secrets(body: Any) -> Any:
+    """What is kept of an answer: delivered secrets are nulled, and said to be delivered."""
+    if not isinstance(body, dict):
+        return body
+    kept = {name: None if name in SECRETS else value for name, value in body.items()}
+    if any(body.get(name) for name in SECRETS):
+        kept["secret_status"] = "delivered"  # noqa: S105  says that there was a secret
+    return kept
