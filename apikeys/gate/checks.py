@@ -1,0 +1,86 @@
+"""The checks that need nothing but the snapshot, in the order of DESIGN §5. Pure."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+from apikeys.gate.request import GateRequest
+from apikeys.gate.scopes import effective
+from apikeys.gate.snapshot import Grant, KeySnapshot
+from momentry.common.scopes import holds
+
+
+class Refusal(NamedTuple):
+    code: str
+    detail: str = ""
+    extra: dict[str, Any] = {}
+
+
+class Life(Protocol):
+    """What a snapshot and a key row have in common: the ends a key can meet."""
+
+    @property
+    def revoked_at(self) -> datetime | None: ...
+    @property
+    def quarantined_at(self) -> datetime | None: ...
+    @property
+    def disabled_at(self) -> datetime | None: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+
+
+Check = Callable[[GateRequest, KeySnapshot], Refusal | None]
+
+
+def check_life(_: GateRequest, key: KeySnapshot) -> Refusal | None:
+    """4: not revoked, quarantined, disabled, expired."""
+    return life_refusal(key, key.now)
+
+
+def life_refusal(key: Life, now: datetime) -> Refusal | None:
+    if key.revoked_at is not None:
+        return Refusal("key_revoked")
+    if key.quarantined_at is not None:
+        return Refusal("key_quarantined")
+    if key.disabled_at is not None:
+        return Refusal("key_disabled")
+    if key.expires_at is not None and key.expires_at <= now:
+        return Refusal("key_expired")
+    return None
+
+
+def check_member(_: GateRequest, key: KeySnapshot) -> Refusal | None:
+    """5: the owner, if there is one, is active."""
+    if key.member_id is not None and key.member_status != "active":
+        return Refusal("member_suspended")
+    return None
+
+
+def check_scope(request: GateRequest, key: KeySnapshot) -> Refusal | None:
+    """7, scope: on upstreams here; REST views declare theirs and are asked in Django."""
+    needed = "proxy:use" if request.upstream else request.scope
+    if needed and not holds(effective(key.scopes, key.role, key.key_type), needed):
+        return Refusal("insufficient_scope", f"This needs the scope {needed}.", {"scope": needed})
+    return None
+
+
+def check_grant(request: GateRequest, key: KeySnapshot) -> Refusal | None:
+    """7, grant: a key's own grants narrow its member's, they never widen them."""
+    if not request.upstream:
+        return None
+    sources = [key.member_grants] if key.member_id or not key.key_grants else []
+    if key.key_grants:
+        sources.append(key.key_grants)
+    if all(covers(grants, request) for grants in sources):
+        return None
+    return Refusal("upstream_forbidden", f"This key has no grant for {request.upstream} here.")
+
+
+def covers(grants: tuple[Grant, ...], request: GateRequest) -> bool:
+    return any(
+        grant.upstream == request.upstream and grant.allows(request.method, request.rest)
+        for grant in grants
+    )
+
+
+CHECKS: Final[tuple[Check, ...]] = (check_life, check_member, check_scope, check_grant)

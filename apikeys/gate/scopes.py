@@ -1,0 +1,30 @@
+"""Scopes and roles as data; docs/permissions.md shows the same. Pure."""
+
+from typing import Final
+
+MEMBER_SCOPES: Final = frozenset(
+    {
+        "videos:read",
+        "videos:write",
+        "jobs:read",
+        "proxy:use",
+        "keys:read",
+        "keys:write",
+        "usage:read",
+    }
+)
+
+METRICS: Final = frozenset({"metrics:read", "usage:read"})
+VALIDATOR: Final = METRICS | {"keys:verify", "keys:read", "members:read"}
+ISSUER: Final = VALIDATOR | {"keys:write", "members:write", "provisioning:write"}
+ROLES: Final[dict[str, frozenset[str]]] = {
+    "metrics": METRICS,
+    "validator": VALIDATOR,
+    "issuer": ISSUER,
+    "admin": frozenset({"*:*"}),
+}
+
+
+def effective(scopes: frozenset[str], role: str, key_type: str) -> frozenset[str]:
+    """What a key holds: its scopes, and its role's if it is a service or admin key."""
+    return scopes if key_type == "user" else scopes | ROLES.get(role, frozenset())

@@ -1,0 +1,52 @@
+"""What the gate answers. Pure values."""
+
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+
+class Charge(NamedTuple):
+    """Units taken from one counter; giving them back needs exactly this."""
+
+    subject: str
+    metric: str
+    period: str
+    period_start: datetime
+    units: int
+
+
+class Limit(NamedTuple):
+    """One limit as clients see it: what is left now and when it starts anew."""
+
+    name: str
+    unit: str
+    limit: int
+    remaining: int
+    reset_at: datetime
+    window_seconds: int
+
+
+class Verdict(NamedTuple):
+    """``ok``, or the code of the first check that failed.
+
+    key_id and member_id are set on refusals too once the secret was proven: for the log row.
+    ``credential``: lower-case name of the header that was judged, b"" when there was none.
+    """
+
+    ok: bool
+    code: str = ""
+    detail: str = ""
+    extra: dict[str, Any] = {}
+    actor: str = ""
+    key_id: UUID | None = None
+    member_id: UUID | None = None
+    scopes: frozenset[str] = frozenset()
+    key_type: str = ""
+    charges: tuple[Charge, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    credential: bytes = b""
+
+
+ANONYMOUS = "anonymous"
+ADMIN_TOKEN = "admin-token"  # noqa: S105  the name of an actor, not a secret
+KEY = "key"
