@@ -1,0 +1,76 @@
+"""ApiKey: one credential. The secret is never here, only its digest."""
+
+import uuid
+from datetime import datetime
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MinLengthValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+
+class KeyType(models.TextChoices):
+    USER = "user", "user"
+    SERVICE = "service", "service"
+    ADMIN = "admin", "admin"
+
+
+class ApiKey(models.Model):
+    """A key of a member or a service. ``id`` is the public uuid in the key and never changes; it
+    is random (UUIDv4), so that its first digits tell keys apart in lists.
+
+    A row without a digest was not claimed yet: no secret exists that could match it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=128, validators=[MinLengthValidator(1)])
+    description = models.CharField(max_length=500, blank=True)
+    key_type = models.CharField(max_length=8, choices=KeyType, default=KeyType.USER)
+    service_name = models.CharField(max_length=64, blank=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="api_keys",
+    )
+    role = models.CharField(max_length=16, blank=True)
+    scopes = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    tier = models.ForeignKey("apikeys.Tier", on_delete=models.PROTECT, null=True, blank=True)
+    digest = models.CharField(max_length=200, null=True, editable=False)
+    key_prefix = models.CharField(max_length=32, editable=False, help_text="What lists show.")
+    metadata = models.JSONField(default=dict, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    disabled_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "API key"
+        constraints = [
+            models.CheckConstraint(
+                name="apikey_user_has_owner",
+                condition=~Q(key_type=KeyType.USER) | Q(owner__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="apikey_service_has_name",
+                condition=Q(owner__isnull=False) | ~Q(service_name=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.key_prefix})"
+
+    @property
+    def is_claimed(self) -> bool:
+        return self.digest is not None
+
+    def is_usable(self, at: datetime) -> bool:
+        ended = self.revoked_at or self.quarantined_at or self.disabled_at
+        return self.is_claimed and not ended and (self.expires_at is None or self.expires_at > at)

@@ -1,0 +1,68 @@
+"""Event (what happened, append-only) and Mail (an outbox row the relay sends)."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from momentry.common.crypto.fields import EncryptedField
+from momentry.common.ids import uuid7
+
+
+class Event(models.Model):
+    """One fact, written in the transaction that made it true. Ids, kind and times are clear."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=40)
+    actor = models.CharField(max_length=60, help_text="kind:id, such as member:… or admin-token.")
+    subject = models.CharField(max_length=60, help_text="kind:id of what it happened to.")
+    request_id = models.CharField(max_length=36, blank=True)
+    details = EncryptedField(null=True, help_text="JSON.")
+    occurred_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-occurred_at", "-id"]
+        indexes = [
+            models.Index(fields=["subject", "-occurred_at"], name="event_subject"),
+            models.Index(fields=["kind", "-occurred_at"], name="event_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+
+class MailQuerySet(models.QuerySet["Mail"]):
+    def due(self, at: datetime) -> "MailQuerySet":
+        return self.filter(sent_at=None, failed_at=None, next_attempt_at__lte=at)
+
+
+class Mail(models.Model):
+    """A letter to send. It holds ids, not text: the text is rendered as it is sent."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    template = models.CharField(max_length=40)
+    recipient = EncryptedField()
+    locale = models.CharField(max_length=16, blank=True)
+    context = models.JSONField(default=dict, help_text="Ids the template needs; no secret.")
+    created_at = models.DateTimeField(default=timezone.now)
+    next_attempt_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True, help_text="Given up; an action sends it again.")
+    last_error = models.CharField(max_length=200, blank=True)
+
+    objects = MailQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                name="mail_due",
+                condition=Q(sent_at=None, failed_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template} {self.id}"

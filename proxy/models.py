@@ -1,0 +1,88 @@
+"""Upstream (a service requests may go to) and Target (one address of it, with its credential)."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from momentry.common.crypto.fields import EncryptedField
+from momentry.common.ids import uuid7
+
+
+class Injection(models.TextChoices):
+    NONE = "none", "no credential"
+    HEADER = "header", "header"
+    BASIC = "basic", "HTTP Basic (user:password)"
+    QUERY = "query", "query parameter"
+
+
+def milliseconds(default: int, help_text: str) -> "models.PositiveIntegerField[int, int]":
+    return models.PositiveIntegerField(
+        default=default,
+        validators=[MinValueValidator(1), MaxValueValidator(3_600_000)],
+        help_text=f"{help_text} Milliseconds.",
+    )
+
+
+class Upstream(models.Model):
+    """How a service is called. Its slug, in clients' URLs, grants and logs, never changes."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    slug = models.CharField(
+        max_length=60,
+        unique=True,
+        validators=[RegexValidator(r"\A[a-z0-9][a-z0-9-]*\Z", "Lower-case letters, digits, -.")],
+    )
+    name = models.CharField(max_length=100)
+    is_active = models.BooleanField(default=True)
+    injection = models.CharField(max_length=8, choices=Injection, default=Injection.NONE)
+    injection_name = models.CharField(
+        max_length=64,
+        blank=True,
+        default="Authorization",
+        validators=[RegexValidator(r"\A[A-Za-z0-9_.-]*\Z", "Letters, digits, _ . -")],
+        help_text="Header or query parameter that carries the credential.",
+    )
+    injection_template = models.CharField(
+        max_length=100,
+        blank=True,
+        default="Bearer {credential}",
+        validators=[RegexValidator(r"\A[ -~]*\Z", "Printable ASCII only.")],
+    )
+    connect_timeout_ms = milliseconds(5_000, "To a standing connection.")
+    first_byte_timeout_ms = milliseconds(60_000, "From the request's end to the answer's head.")
+    idle_timeout_ms = milliseconds(60_000, "Between two pieces of an answer.")
+    total_timeout_ms = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Whole exchange, milliseconds. Empty is unlimited."
+    )
+    max_body_bytes = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Largest request body. Empty is unlimited."
+    )
+    tls_verify = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class Target(models.Model):
+    """One base URL of an upstream; its path is put before the forwarded one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    upstream = models.ForeignKey(Upstream, on_delete=models.CASCADE, related_name="targets")
+    base_url = models.URLField(max_length=200)
+    weight = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+    credential = EncryptedField(null=True, blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["base_url"]
+        constraints = [models.UniqueConstraint(fields=["upstream", "base_url"], name="target_once")]
+
+    def __str__(self) -> str:
+        return self.base_url
