@@ -1,0 +1,26 @@
+"""record(): the only way anything is audited, in the transaction that makes it true."""
+
+import json
+from typing import Any
+
+from django.db import connection
+
+from events.kinds import Kind
+from events.models import Event
+from momentry.common import request_id
+
+
+def record(kind: Kind, *, actor: str, subject: str, **details: Any) -> Event:
+    """Write one event. ``actor`` and ``subject`` are ``kind:id``; details are kept encrypted.
+
+    Must run inside the transaction of the change: a rolled-back change leaves no event.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("events.record needs the transaction of the change it records")
+    return Event.objects.create(
+        kind=kind,
+        actor=actor,
+        subject=subject,
+        request_id=request_id.current.get(),
+        details=json.dumps(details, ensure_ascii=False, default=str) if details else None,
+    )

@@ -1,0 +1,84 @@
+"""Claim links: how a member fetches a key's secret once. The link's token is stored nowhere."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from apikeys.models import ApiKey
+from apikeys.services.keys import IssuedKey, issue_secret
+from events.kinds import Kind
+from events.services import record
+from momentry.common.crypto.keyring import get_ring
+from momentry.common.errors import MomentryError
+from provisioning.models import ClaimLink
+
+PURPOSE = "claim link"
+
+
+@transaction.atomic
+def make_claim(key: ApiKey, *, actor: str) -> ClaimLink:
+    """A new link; it voids the key's older ones. MomentryError conflict if the key has a secret."""
+    if key.is_claimed:
+        raise MomentryError("conflict", "This key was claimed already; rotate it instead.")
+    now = timezone.now()
+    key.claims.filter(used_at=None, voided_at=None).update(voided_at=now)
+    link = ClaimLink.objects.create(
+        key=key, nonce=secrets.token_hex(16), expires_at=now + settings.CLAIM_LINK_TTL
+    )
+    record(Kind.CLAIM_CREATED, actor=actor, subject=f"key:{key.pk.hex}")
+    return link
+
+
+def claim_url(link: ClaimLink) -> str:
+    return f"{settings.PUBLIC_URL}/claim/{token_of(link, get_ring().derive(PURPOSE))}"
+
+
+def token_of(link: ClaimLink, key: bytes) -> str:
+    """16 bytes of link id and 32 of HMAC-SHA256 over id and nonce, base64url: 64 characters."""
+    signature = hmac.digest(key, link.pk.bytes + link.nonce.encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(link.pk.bytes + signature).decode()
+
+
+def find_claim(token: str) -> ClaimLink:
+    """The open link of a token; MomentryError not_found for every other token, all alike."""
+    link = ClaimLink.objects.select_related("key__owner").filter(pk=link_id(token)).first()
+    if link is None or not is_token_of(token, link) or not link.is_open(timezone.now()):
+        raise MomentryError("not_found", "This link is not valid any more.")
+    return link
+
+
+def link_id(token: str) -> UUID:
+    try:
+        raw = base64.b64decode(token.encode("ascii"), b"-_", validate=True)
+        return UUID(bytes=raw[:16])
+    except (ValueError, binascii.Error):
+        raise MomentryError("not_found", "This link is not valid any more.") from None
+
+
+def is_token_of(token: str, link: ClaimLink) -> bool:
+    """Links outlive a rotation of the ring: any of its keys may have made them."""
+    keys = get_ring().derive_all(PURPOSE)
+    return any(hmac.compare_digest(token, token_of(link, key)) for key in keys)
+
+
+@transaction.atomic
+def claim_key(token: str) -> IssuedKey:
+    """Use the link and give the key its secret. Of two at once exactly one gets it."""
+    link = find_claim(token)
+    used = ClaimLink.objects.filter(pk=link.pk, used_at=None, voided_at=None).update(
+        used_at=timezone.now()
+    )
+    if not used:
+        raise MomentryError("not_found", "This link is not valid any more.")
+    secret = issue_secret(link.key)
+    owner = link.key.owner_id
+    actor = f"member:{owner.hex}" if owner else "link"
+    record(Kind.APIKEY_CLAIMED, actor=actor, subject=f"key:{link.key_id.hex}")
+    return IssuedKey(link.key, secret)
