@@ -1,0 +1,162 @@
+"""ApiKeyMiddleware: authenticates keys and enforces quotas for the REST API.
+
+Behind the gateway it honours the gateway's signed decision; in front of nothing else (runserver,
+the test client, another front) it asks the same gate through the database, counts the same
+counters and writes the request log row itself.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import cast
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from apikeys.gate import decision as decisions
+from apikeys.gate.checks import life_refusal
+from apikeys.gate.headers import legacy_headers, limit_headers
+from apikeys.gate.request import GateRequest, weight_of
+from apikeys.gate.verdict import ADMIN_TOKEN, KEY, Verdict
+from apikeys.models import ApiKey
+from apikeys.requestlog.insert import insert_row
+from apikeys.services import gate
+from momentry.common.access import Access, GatedRequest
+from momentry.common.crypto.keyring import get_ring
+from momentry.common.errors import MomentryError
+from momentry.common.handlers import ProblemResponse, problem_response
+
+API = "/api/v1/"
+OPEN = ("/api/v1/webhooks/",)
+SCOPE_KEY = "momentry.decision"
+Response = Callable[[HttpRequest], HttpResponse]
+
+
+class ApiKeyMiddleware:
+    def __init__(self, get_response: Response) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not is_judged(request.path):
+            return self.get_response(request)
+        header = request.headers.get(decisions.HEADER)
+        if header is None:
+            return self.decide(request)
+        try:
+            decision = read_decision(request, header)
+        except decisions.InvalidDecision:
+            return problem_response(request, MomentryError("decision_invalid"))
+        return for_gateway(request, self.serve(request, decision.verdict))
+
+    def decide(self, request: HttpRequest) -> HttpResponse:
+        """No gateway in front: the gate is asked here, and the row is written here."""
+        started = time.monotonic()
+        at = timezone.now()
+        verdict = gate.judge_request(gate_request(request))
+        response = self.serve(request, verdict)
+        if response.status_code == 403 and verdict.charges:
+            gate.give_back(verdict.charges)
+        insert_row(request, response, verdict, at, (time.monotonic() - started) * 1000)
+        return response
+
+    def serve(self, request: HttpRequest, verdict: Verdict) -> HttpResponse:
+        if not verdict.ok and verdict.code != "missing_key":
+            return answer_refusal(request, verdict)
+        if verdict.key_id and (refusal := attach_key(request, verdict.key_id, verdict)):
+            return problem_response(request, refusal)
+        cast("GatedRequest", request).access = access_of(verdict)
+        return with_limits(self.get_response(request), verdict)
+
+
+def is_judged(path: str) -> bool:
+    return (path.startswith(API) and not path.startswith(OPEN)) or path == "/metrics"
+
+
+def read_decision(request: HttpRequest, header: str) -> decisions.Decision:
+    """Verified when the head arrived (momentry.asgi): a slow body must not make it stale."""
+    scope = getattr(request, "scope", {})
+    found = scope.get(SCOPE_KEY)
+    if isinstance(found, decisions.Decision):
+        return found
+    if found is not None:
+        raise decisions.InvalidDecision
+    return verify(header, request.method or "", request.get_full_path())
+
+
+def verify(header: str, method: str, target: str) -> decisions.Decision:
+    """Raises InvalidDecision unless one of the ring's keys signed it for this request."""
+    for key in get_ring().derive_all(decisions.PURPOSE):
+        try:
+            return decisions.verify(header, key, method=method, target=target, now=time.time())
+        except decisions.InvalidDecision:
+            continue
+    raise decisions.InvalidDecision
+
+
+def gate_request(request: HttpRequest) -> GateRequest:
+    return GateRequest(
+        raw_headers(request),
+        method=request.method or "",
+        path=request.path,
+        client=request.META.get("REMOTE_ADDR", ""),
+        weight=weight_of(request.path),
+    )
+
+
+def raw_headers(request: HttpRequest) -> list[tuple[bytes, bytes]]:
+    """As received under ASGI; from META otherwise, where duplicates were joined by commas."""
+    scope = getattr(request, "scope", None)
+    if scope is not None:
+        return [(bytes(name), bytes(value)) for name, value in scope["headers"]]
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in request.headers.items()
+    ]
+
+
+def attach_key(request: HttpRequest, key_id: UUID, verdict: Verdict) -> MomentryError | None:
+    """Read the key's row once; refuse what was narrowed since the gate decided."""
+    key = ApiKey.objects.select_related("owner").filter(pk=key_id).first()
+    if key is None:
+        return MomentryError("invalid_key")
+    refusal = life_refusal(key, datetime.now(UTC))
+    if refusal is not None:
+        return MomentryError(refusal.code)
+    if key.owner is not None and not key.owner.is_active:
+        return MomentryError("member_suspended")
+    gated = cast("GatedRequest", request)
+    gated.api_key, gated.member, gated.limits = key, key.owner, verdict.limits
+    return None
+
+
+def access_of(verdict: Verdict) -> Access:
+    if verdict.actor == ADMIN_TOKEN:
+        return Access(actor=ADMIN_TOKEN)
+    if verdict.actor == KEY and verdict.key_id is not None:
+        is_member_key = verdict.key_type == "user"
+        return Access(f"key:{verdict.key_id.hex}", verdict.scopes, is_member_key)
+    return Access()
+
+
+def answer_refusal(request: HttpRequest, verdict: Verdict) -> HttpResponse:
+    error = MomentryError(verdict.code, verdict.detail or None, **verdict.extra)
+    return with_limits(problem_response(request, error), verdict)
+
+
+def with_limits(response: HttpResponse, verdict: Verdict) -> HttpResponse:
+    now = datetime.now(UTC)
+    for name, value in limit_headers(verdict.limits, now) + legacy_headers(verdict.limits, now):
+        response.headers.setdefault(name.decode(), value.decode())
+    return response
+
+
+def for_gateway(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """What the gateway needs for its log row and the ledger; it strips these outwards."""
+    if response.status_code == 403:
+        response.headers["X-Momentry-Charge"] = "0"
+    if request.resolver_match is not None:
+        response.headers["X-Momentry-Operation"] = request.resolver_match.route[:100]
+    if isinstance(response, ProblemResponse):
+        response.headers["X-Momentry-Code"] = response.code
+    return response

@@ -1,0 +1,48 @@
+"""manage.py prepare: migrate under an advisory lock, make log partitions ahead, seed what is asked.
+
+The first Site comes from WORDPRESS_URL and WORDPRESS_WEBHOOK_SECRET. With MOMENTRY_ECHO_URL set
+(`up` does) a demonstration is made too. The last line printed is one JSON object.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management import BaseCommand, call_command
+from django.db import connection
+
+from momentry.common.env import Environment
+from momentry.seed import seed_demo, seed_site
+
+LOCK = 0x6D6F6D656E747279  # "momentry" in ASCII
+DAYS_AHEAD = 7
+PARTITIONS = """
+SELECT momentry_request_log_partition((now() AT TIME ZONE 'UTC')::date + ahead)
+  FROM generate_series(0, %s) AS ahead
+"""
+
+
+class Command(BaseCommand):
+    help = "Migrate the database and make what a start needs; safe to run at once and again."
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        env = Environment()
+        with advisory_lock():
+            call_command("migrate", interactive=False, verbosity=0)
+            with connection.cursor() as cursor:
+                cursor.execute(PARTITIONS, [DAYS_AHEAD])
+            seed_site(env)
+            seeded = seed_demo(env) if env.has("MOMENTRY_ECHO_URL") else {}
+        self.stdout.write(json.dumps(seeded))
+
+
+@contextmanager
+def advisory_lock() -> Iterator[None]:
+    """One migration at a time, whatever the number of machines that start."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])

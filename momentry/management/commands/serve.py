@@ -1,0 +1,46 @@
+"""manage.py serve: Django under uvicorn on DJANGO_SOCKET, behind the gateway."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+import uvicorn
+from django.core.management import BaseCommand
+
+from momentry.common.env import Environment, fail
+
+KEEP_ALIVE_SECONDS = 75  # longer than the gateway keeps an idle connection
+
+
+class Command(BaseCommand):
+    help = "Serve Django for the gateway on DJANGO_SOCKET (a path or host:port)."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--socket", default=None, help="Overrides DJANGO_SOCKET.")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        where = options["socket"] or Environment().text("DJANGO_SOCKET")
+        uvicorn.run(
+            "momentry.asgi:application",
+            **place(where),
+            http="httptools",
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips="*",  # only the gateway reaches this socket
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=25,
+            log_config=None,
+        )
+
+
+def place(where: str) -> dict[str, Any]:
+    if where.startswith("/"):
+        return {"uds": where}
+    host, _, port = where.rpartition(":")
+    if not host or not port.isdigit():
+        fail("DJANGO_SOCKET", "must be an absolute path or host:port.")
+    return {"host": host, "port": int(port)}

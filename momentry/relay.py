@@ -1,0 +1,41 @@
+"""The relay's loop: each second it sends what is due in the outboxes; several may run at once."""
+
+import asyncio
+import logging
+import signal
+from typing import Final
+
+from django.db import Error, close_old_connections
+from django.utils import timezone
+
+from events.mail import send_due
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 1.0
+
+
+async def run() -> None:
+    """Until SIGTERM or SIGINT; the letter in hand is finished first."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    logger.info("relay started")
+    while not stop.is_set():
+        await asyncio.to_thread(send_mail)
+        try:
+            await asyncio.wait_for(stop.wait(), POLL_SECONDS)
+        except TimeoutError:
+            continue
+    logger.info("relay stopped")
+
+
+def send_mail() -> None:
+    """One round. A database that is away is waited for, round by round."""
+    try:
+        send_due(timezone.now())
+    except Error as error:
+        logger.warning("outbox not read", extra={"error": type(error).__name__})
+    finally:
+        close_old_connections()

@@ -1,0 +1,47 @@
+"""What a first start makes: the Site of the environment, and the demonstration of `up`."""
+
+from django.db import transaction
+
+from accounts.models import Site, User
+from accounts.services import Profile
+from apikeys.services.keys import issue_secret
+from momentry.common.env import Environment
+from provisioning.services.members import register_member
+from proxy.models import Target, Upstream
+
+ADMIN = "admin"
+DEMO = "demo"
+ECHO = "echo"
+ACTOR = "install"
+
+
+@transaction.atomic
+def seed_site(env: Environment) -> None:
+    """The WordPress of WORDPRESS_URL; an existing row follows a changed secret."""
+    if not env.has("WORDPRESS_URL"):
+        return
+    url = env.url("WORDPRESS_URL", None, ("http", "https")).rstrip("/") + "/"
+    site = Site.objects.filter(url=url).first() or Site(name=url[:100], url=url)
+    secret = env.text("WORDPRESS_WEBHOOK_SECRET")
+    if site.webhook_secret != secret:
+        site.webhook_secret = secret
+        site.full_clean()
+        site.save()
+
+
+@transaction.atomic
+def seed_demo(env: Environment) -> dict[str, str | None]:
+    """Admin login, echo upstream, demonstration member. The key is there only when made now."""
+    if not User.objects.filter(username=ADMIN, is_staff=True).exists():
+        User.objects.create_superuser(ADMIN, env.text("MOMENTRY_ADMIN_PASSWORD"))
+    point_echo_at(env.url("MOMENTRY_ECHO_URL", None, ("http",)))
+    if User.objects.filter(username=DEMO).exists():
+        return {"admin": ADMIN, "key": None}
+    registered = register_member(Profile(DEMO, "", "Demonstration"), actor=ACTOR, welcome=False)
+    return {"admin": ADMIN, "key": issue_secret(registered.key)}
+
+
+def point_echo_at(url: str) -> None:
+    echo, _ = Upstream.objects.get_or_create(slug=ECHO, defaults={"name": "Bundled echo"})
+    Target.objects.filter(upstream=echo).exclude(base_url=url).delete()
+    Target.objects.get_or_create(upstream=echo, base_url=url)

@@ -1,0 +1,233 @@
+"""Django's settings, all from the environment; docs/configuration.md has one row for each name."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from momentry.common.env import Environment, fail
+
+env = Environment()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+MOMENTRY_ENV = env.choice("MOMENTRY_ENV", "production", ("production", "development"))
+PRODUCTION = MOMENTRY_ENV == "production"
+DEBUG = False
+
+SECRET_KEY = env.text("SECRET_KEY")
+if len(SECRET_KEY) < 32:
+    fail("SECRET_KEY", "must have at least 32 characters.")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "" if PRODUCTION else "*") or fail(
+    "ALLOWED_HOSTS", "is missing: name the hosts this service is reached by."
+)
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+PUBLIC_URL = env.url("PUBLIC_URL", "http://127.0.0.1:3002", ("http", "https")).rstrip("/")
+HTTPS = PUBLIC_URL.startswith("https://")
+
+# Secrets are read where they are used (momentry.common.crypto, apikeys.digest); here they are
+# only demanded, so that a process without them does not start.
+ADMIN_TOKEN = env.text("ADMIN_TOKEN", None if PRODUCTION else "")
+if ADMIN_TOKEN and len(ADMIN_TOKEN) < 32:
+    fail("ADMIN_TOKEN", "must have at least 32 characters.")
+
+DEFAULT_TIER = env.text("DEFAULT_TIER", "starter")
+QUOTA_TIMEZONE = env.text("QUOTA_TIMEZONE", "UTC")
+CLAIM_LINK_TTL = timedelta(
+    seconds=env.integer("CLAIM_LINK_TTL_SECONDS", 604_800, low=60, high=31_536_000)
+)
+LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
+TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "momentry",
+    "momentry.common",
+    "events",
+    "accounts",
+    "apikeys",
+    "videos",
+    "proxy",
+    "provisioning",
+]
+
+MIDDLEWARE = [
+    "momentry.common.request_id.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apikeys.middleware.ApiKeyMiddleware",
+]
+
+ROOT_URLCONF = "momentry.urls"
+ASGI_APPLICATION = "momentry.asgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's form of a libpq URL, with the pool that async workers and threads need."""
+    parts = urlsplit(url)
+    options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    size = env.integer("DB_MAX_CONNECTIONS", 10, low=1, high=1000)
+    wait = env.number("DB_ACQUIRE_TIMEOUT_SECONDS", 2, low=0.1, high=60)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", None) or unquote(parts.hostname or ""),
+        "PORT": options.pop("port", None) or (str(parts.port) if parts.port else ""),
+        "CONN_MAX_AGE": 0,
+        "ATOMIC_REQUESTS": False,
+        "OPTIONS": {
+            **options,
+            "pool": {"min_size": 0, "max_size": size, "timeout": wait, "max_idle": 60},
+        },
+    }
+
+
+DATABASE_URL = env.url("DATABASE_URL", None, ("postgres", "postgresql"))
+DATABASES = {"default": database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = env.url("REDIS_URL", None, ("redis", "rediss", "unix"))
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "momentry",
+    }
+}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.backends.StaffBackend"]
+# Usernames are unique among live rows only (partial index); StaffBackend asks only for those.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+# Without collectstatic (development, tests) WhiteNoise serves what the apps bring.
+WHITENOISE_USE_FINDERS = not PRODUCTION
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "momentry.common.handlers.csrf_failure"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = (
+    False  # TLS and its redirect belong to the front; a hook over http must not loop
+)
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["momentry.common.access.GateAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["momentry.common.access.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "momentry.common.pagination.PageNumber",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "momentry.common.handlers.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "momentry",
+    "DESCRIPTION": "Members, API keys and a gateway for a video platform's services.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "momentry.common.openapi.add_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "MemberStatus": "accounts.models.Status",
+        "WebhookOutcome": "provisioning.api.webhooks.OUTCOMES",
+    },
+}
+
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+DEFAULT_FROM_EMAIL = f"momentry@{urlsplit(PUBLIC_URL).hostname}"
+
+CELERY_BROKER_URL = (
+    REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+    if REDIS_URL.startswith("unix://")
+    else REDIS_URL
+)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+UNFOLD = {
+    "SITE_TITLE": "momentry",
+    "SITE_HEADER": "momentry",
+    "SITE_SYMBOL": "key",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}
+
+# One JSON object per line, scrubbed of secrets, the same in every process.
+LOGGING_CONFIG = "momentry.common.logs.configure_django"

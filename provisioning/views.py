@@ -1,0 +1,37 @@
+"""The claim page: a button on GET (mail scanners open links), the key once on POST."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from momentry.common.errors import MomentryError
+from provisioning.services.claims import claim_key, find_claim
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_variables("issued", "token")
+def claim_page(request: HttpRequest, token: str) -> HttpResponse:
+    try:
+        if request.method != "POST":
+            link = find_claim(token)
+            return page(request, "claim/offer.html", {"link": link, "key": link.key})
+        issued = claim_key(token)
+    except MomentryError as error:
+        return page(request, "claim/gone.html", {"detail": error.detail}, error.code.status)
+    return page(request, "claim/key.html", {"issued": issued})
+
+
+def page(
+    request: HttpRequest, template: str, context: dict[str, object], status: int = 200
+) -> HttpResponse:
+    """The token in the address must not travel on, and the page needs nothing from anywhere."""
+    response = render(request, template, context, status=status)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Content-Security-Policy"] = (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
+    return response
