@@ -84,11 +84,11 @@ class HasScope(BasePermission):
         if isinstance(request.auth, Access):
             access = request.auth
         needed: str | None = getattr(view, "scopes", {}).get(request.method)
-        if not access.actor:
+        permissions: dict[str, str] | None = getattr(view, "staff_permissions", None)
+        if not access.actor or (permissions is None and not access.actor.startswith("key:")):
             raise MomentryError("missing_key")
         if needed is None:
             raise MomentryError("method_not_allowed", allow=", ".join(view.allowed_methods))
-        permissions: dict[str, str] | None = getattr(view, "staff_permissions", None)
         if permissions is None:
             return member_may(access, needed)
         return admin_may(request, access, needed, permissions.get(request.method or "", ""))
@@ -96,8 +96,6 @@ class HasScope(BasePermission):
 
 def member_may(access: Access, needed: str) -> bool:
     """Routes of the key's own member."""
-    if not access.actor.startswith("key:"):
-        raise MomentryError("permission_denied", "This route needs a member's API key.")
     if needed and not holds(access.scopes, needed):
         raise MomentryError("insufficient_scope", f"This needs the scope {needed}.", scope=needed)
     return True

@@ -1,0 +1,113 @@
+"""The SQL that runs without models (snapshot, ledger, log) says what the models say."""
+
+import pytest
+from django.db import connection
+
+from apikeys.gate.snapshot import SNAPSHOT_SQL, Grant, Quota, from_row
+from apikeys.models import Grant as GrantRow
+from apikeys.models import LogBatch, RequestLog
+from apikeys.requestlog import row
+from tests import make
+
+pytestmark = pytest.mark.django_db
+
+
+def snapshot_of(key):
+    with connection.cursor() as cursor:
+        cursor.execute(SNAPSHOT_SQL, [key.pk])
+        found = cursor.fetchone()
+    return found and from_row(found)
+
+
+def test_a_snapshot_says_what_the_rows_say():
+    make.tier("both", requests_per_day=5, requests_per_month=50)
+    alice = make.member(tier="both")
+    key = make.key(alice).key
+
+    found = snapshot_of(key)
+
+    assert (found.key_id, found.key_type, found.member_id) == (key.pk, "user", alice.pk)
+    assert found.scopes == frozenset(key.scopes)
+    assert (found.member_status, found.tier) == ("active", "both")
+    assert found.member_grants == (Grant("echo", (), ()),)
+    assert set(found.quotas) == {
+        Quota(f"member:{alice.pk.hex}", "requests", "day", 5),
+        Quota(f"member:{alice.pk.hex}", "requests", "month", 50),
+    }
+
+
+def test_a_key_has_counters_only_with_a_tier_of_its_own():
+    own = make.tier("own", requests_per_month=7)
+    key = make.key().key
+    key.tier = own
+    key.save()
+
+    found = snapshot_of(key)
+
+    assert Quota(f"key:{key.pk.hex}", "requests", "month", 7) in found.quotas
+    assert len(found.quotas) == 2
+
+
+def test_grants_of_tier_member_and_key_are_told_apart():
+    alice = make.member()
+    key = make.key(alice).key
+    GrantRow.objects.create(member=alice, upstream="llm", methods=["POST"], paths=["/v1/"])
+    GrantRow.objects.create(key=key, upstream="llm")
+
+    found = snapshot_of(key)
+
+    assert set(found.member_grants) == {
+        Grant("echo", (), ()),
+        Grant("llm", ("POST",), ("/v1/",)),
+    }
+    assert found.key_grants == (Grant("llm", (), ()),)
+
+
+def test_a_service_key_without_owner_has_a_snapshot():
+    found = snapshot_of(make.service_key("validator").key)
+
+    assert (found.member_id, found.role, found.quotas) == (None, "validator", ())
+
+
+def test_an_unknown_key_has_none():
+    assert snapshot_of(make.key().key.__class__()) is None
+
+
+def test_the_log_row_the_model_and_the_table_have_the_same_columns():
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {row.TABLE} LIMIT 0")
+        columns = {column.name for column in cursor.description}
+
+    assert columns == set(row.COLUMNS)
+    assert columns == {field.column for field in RequestLog._meta.fields}
+    assert RequestLog._meta.db_table == row.TABLE
+
+
+def test_lengths_of_the_log_are_those_of_the_model():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name, character_maximum_length FROM information_schema.columns "
+            "WHERE table_name = %s AND character_maximum_length IS NOT NULL",
+            [row.TABLE],
+        )
+        lengths = dict(cursor.fetchall())
+
+    assert lengths == {
+        field.column: field.max_length
+        for field in RequestLog._meta.fields
+        if field.get_internal_type() == "CharField"
+    }
+
+
+def test_a_batch_is_known_by_process_and_number():
+    assert LogBatch._meta.constraints[0].fields == ("process", "seq")
+
+
+def test_partitions_are_made_once_however_often_they_are_asked_for():
+    with connection.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute("SELECT momentry_request_log_partition('2031-05-06')")
+        cursor.execute("SELECT to_regclass('apikeys_requestlog_20310506') IS NOT NULL")
+        (exists,) = cursor.fetchone()
+
+    assert exists

@@ -1,0 +1,76 @@
+"""Rows for tests, made through the services. The cast: alice (owner), bob (another), root (staff)."""
+
+import base64
+import itertools
+from typing import Any
+
+from accounts.models import Site, User
+from accounts.services import Profile
+from apikeys.models import Grant, Tier
+from apikeys.services.keys import IssuedKey, create_service_key, issue_member_key, issue_secret
+from provisioning.services.members import Registered, register_member
+from proxy.models import Target, Upstream
+
+ACTOR = "test"
+PASSWORD = "correct horse battery staple"
+numbers = itertools.count(1)
+
+
+def webhook_secret(seed: int = 1) -> str:
+    return "whsec_" + base64.b64encode(bytes([seed]) * 16 + bytes(range(16))).decode()
+
+
+def registered(username: str = "alice", **given: Any) -> Registered:
+    email = given.pop("email", f"{username.lower()}@example.org")
+    return register_member(Profile(username, email), actor=ACTOR, **given)
+
+
+def member(username: str = "alice", **given: Any) -> User:
+    return registered(username, **given).member
+
+
+def key(owner: User | None = None, *, name: str = "test key") -> IssuedKey:
+    return issue_member_key(owner or member(), name=name, actor=ACTOR)
+
+
+def service_key(role: str = "issuer") -> IssuedKey:
+    made = create_service_key(name=role, service_name="test", role=role, actor=ACTOR)
+    return IssuedKey(made, issue_secret(made))
+
+
+def staff(username: str = "root", *, superuser: bool = True) -> User:
+    user = User.objects.create_superuser(username, PASSWORD, email=f"{username}@example.org")
+    if not superuser:
+        user.is_superuser = False
+        user.save()
+    return user
+
+
+def site(number: int = 1) -> Site:
+    made = Site(
+        name=f"site {number}",
+        url=f"https://site{number}.example.org/",
+        webhook_secret=webhook_secret(number),
+    )
+    made.full_clean()
+    made.save()
+    return made
+
+
+def tier(slug: str = "tiny", **limits: int | None) -> Tier:
+    made = Tier(slug=slug, name=slug, **limits)
+    made.full_clean()
+    made.save()
+    Grant.objects.create(tier=made, upstream="echo")
+    return made
+
+
+def upstream(slug: str = "echo", base_url: str = "http://127.0.0.1:9/", **given: Any) -> Upstream:
+    credential = given.pop("credential", None)
+    made = Upstream(slug=slug, name=slug, **given)
+    made.full_clean()
+    made.save()
+    target = Target(upstream=made, base_url=base_url, credential=credential)
+    target.full_clean()
+    target.save()
+    return made
