@@ -1,4 +1,4 @@
-"""Rows for tests, made through the services. The cast: alice (owner), bob (another), root (staff)."""
+"""Rows for tests, made through the services; the cast is alice (owner), bob and root (staff)."""
 
 import base64
 import itertools

@@ -59,7 +59,7 @@ def test_a_decision_for_another_request_or_time_is_refused(changes):
 
 
 def forgeries():
-    version, payload, signature = sign(DECISION, KEY).decode().split(".")
+    _, payload, signature = sign(DECISION, KEY).decode().split(".")
     other = base64.urlsafe_b64encode(json.dumps({"act": "admin-token"}).encode()).decode()
     yield from ["", "v1", "v1..", "v1.e30.", f"v2.{payload}.{signature}", f"v1.{other}.{signature}"]
     yield f"v1.{payload}.{signature[:-4]}AAA="

@@ -61,9 +61,11 @@ def test_a_letter_is_given_up_after_twelve_attempts(welcome, monkeypatch):
 
 def test_one_bad_letter_does_not_hold_the_others(welcome, monkeypatch):
     make.member("bob")
-    monkeypatch.setitem(
-        mail.RENDERERS, "welcome", lambda row: failing(row) if row == welcome else mail.Letter("s", "t")
-    )  # fmt: skip
+
+    def render(row):
+        return failing(row) if row == welcome else mail.Letter("subject", "text")
+
+    monkeypatch.setitem(mail.RENDERERS, "welcome", render)
 
     assert send() == 2
     assert [letter.to for letter in django_mail.outbox] == [["bob@example.org"]]
