@@ -18,7 +18,7 @@ class Event(models.Model):
     actor = models.CharField(max_length=60, help_text="kind:id, such as member:… or admin-token.")
     subject = models.CharField(max_length=60, help_text="kind:id of what it happened to.")
     request_id = models.CharField(max_length=36, blank=True)
-    details = EncryptedField(null=True, help_text="JSON.")
+    details = EncryptedField(null=True, blank=True, help_text="JSON.")
     occurred_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -44,12 +44,16 @@ class Mail(models.Model):
     template = models.CharField(max_length=40)
     recipient = EncryptedField()
     locale = models.CharField(max_length=16, blank=True)
-    context = models.JSONField(default=dict, help_text="Ids the template needs; no secret.")
+    context = models.JSONField(
+        default=dict, blank=True, help_text="Ids the template needs; no secret."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     next_attempt_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True)
-    failed_at = models.DateTimeField(null=True, help_text="Given up; an action sends it again.")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Given up; an action sends it again."
+    )
     last_error = models.CharField(max_length=200, blank=True)
 
     objects = MailQuerySet.as_manager()
