@@ -98,7 +98,7 @@ def test_a_new_month_starts_at_nothing():
     assert later.exceeded is None
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_exactly_the_limit_is_admitted_among_threads():
     limit, threads, each = 40, 8, 10
     alice, key = subject(), subject()

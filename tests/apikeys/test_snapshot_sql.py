@@ -1,11 +1,12 @@
 """The SQL that runs without models (snapshot, ledger, log) says what the models say."""
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 
+from accounts.models import User
 from apikeys.gate.snapshot import SNAPSHOT_SQL, Grant, Quota, from_row
 from apikeys.models import Grant as GrantRow
-from apikeys.models import LogBatch, RequestLog
+from apikeys.models import LogBatch, RequestLog, Tier
 from apikeys.requestlog import row
 from tests import make
 
@@ -111,3 +112,14 @@ def test_partitions_are_made_once_however_often_they_are_asked_for():
         (exists,) = cursor.fetchone()
 
     assert exists
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_a_members_tier_cannot_go_or_be_misspelt():
+    """Otherwise its members would have no limits at all."""
+    alice = make.member(tier="trial")
+
+    with pytest.raises(IntegrityError):
+        Tier.objects.filter(slug="trial").delete()
+    with pytest.raises(IntegrityError):
+        User.objects.filter(pk=alice.pk).update(tier="trail")

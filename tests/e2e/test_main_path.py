@@ -116,7 +116,7 @@ def fill_in(staff, vendor):
         submit(
             staff, "/admin/proxy/upstream/add/", slug="llm", name="LLM", injection="header",
             **{"targets-0-base_url": vendor.url, "targets-0-weight": "1",
-               "targets-0-credential": openai_server.KEY, "targets-0-is_active": "on",
+               "targets-0-new_credential": openai_server.KEY, "targets-0-is_active": "on",
                "targets-TOTAL_FORMS": "1"},
         ),
         submit(staff, "/admin/apikeys/grant/add/", tier="starter", upstream="llm"),

@@ -159,7 +159,7 @@ class TestIdempotency:
 
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db(transaction=True, serialized_rollback=True)
     def test_many_at_once_make_one_member(self, admin_api):
         answers = []
 

@@ -86,7 +86,7 @@ def test_the_same_event_again_has_no_effect(site):
     assert (User.objects.count(), ApiKey.objects.count(), Mail.objects.count()) == (1, 1, 1)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_the_same_event_many_times_at_once_makes_one_member(site):
     body, answers = event(), []
 
@@ -106,7 +106,7 @@ def test_the_same_event_many_times_at_once_makes_one_member(site):
     assert (User.objects.count(), ApiKey.objects.count()) == (1, 1)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_different_events_of_one_new_user_at_once_make_one_member(site):
     answers = []
 

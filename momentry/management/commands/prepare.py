@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.db import connection
 
-from momentry.common.env import Environment
+from apikeys.models import Tier
+from momentry.common.env import Environment, fail
 from momentry.seed import seed_demo, seed_site
 
 LOCK = 0x6D6F6D656E747279  # "momentry" in ASCII
@@ -32,9 +34,15 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=0)
             with connection.cursor() as cursor:
                 cursor.execute(PARTITIONS, [DAYS_AHEAD])
+            check_default_tier()
             seed_site(env)
             seeded = seed_demo(env) if env.has("MOMENTRY_ECHO_URL") else {}
         self.stdout.write(json.dumps(seeded))
+
+
+def check_default_tier() -> None:
+    if not Tier.objects.filter(slug=settings.DEFAULT_TIER).exists():
+        fail("DEFAULT_TIER", "names no tier.")
 
 
 @contextmanager
