@@ -2,7 +2,13 @@
 
 from django.apps import AppConfig
 
+from apikeys.digest import read_peppers
+
 
 class ApiKeysConfig(AppConfig):
     name = "apikeys"
     verbose_name = "API keys"
+
+    def ready(self) -> None:
+        """Raises ConfigurationError when the peppers are missing or bad: nothing starts without."""
+        read_peppers()

@@ -46,7 +46,7 @@ class ApiKeyMiddleware:
         try:
             decision = read_decision(request, header)
         except decisions.InvalidDecision:
-            return problem_response(request, MomentryError("decision_invalid"))
+            return problem_response(MomentryError("decision_invalid"))
         return for_gateway(request, self.serve(request, decision.verdict))
 
     def decide(self, request: HttpRequest) -> HttpResponse:
@@ -62,9 +62,9 @@ class ApiKeyMiddleware:
 
     def serve(self, request: HttpRequest, verdict: Verdict) -> HttpResponse:
         if not verdict.ok and verdict.code != "missing_key":
-            return answer_refusal(request, verdict)
+            return answer_refusal(verdict)
         if verdict.key_id and (refusal := attach_key(request, verdict.key_id, verdict)):
-            return problem_response(request, refusal)
+            return problem_response(refusal)
         cast("GatedRequest", request).access = access_of(verdict)
         return with_limits(self.get_response(request), verdict)
 
@@ -139,9 +139,9 @@ def access_of(verdict: Verdict) -> Access:
     return Access()
 
 
-def answer_refusal(request: HttpRequest, verdict: Verdict) -> HttpResponse:
+def answer_refusal(verdict: Verdict) -> HttpResponse:
     error = MomentryError(verdict.code, verdict.detail or None, **verdict.extra)
-    return with_limits(problem_response(request, error), verdict)
+    return with_limits(problem_response(error), verdict)
 
 
 def with_limits(response: HttpResponse, verdict: Verdict) -> HttpResponse:

@@ -130,8 +130,10 @@ CACHES = {
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.StaffBackend"]
-# Usernames are unique among live rows only (partial index); StaffBackend asks only for those.
-SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+SILENCED_SYSTEM_CHECKS = [
+    "auth.W004",  # usernames are unique among live rows, and StaffBackend asks only for those
+    "security.W008",  # TLS and its redirect belong to the front; a hook over http must not loop
+]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -161,14 +163,14 @@ STORAGES = {
     },
 }
 
+# The gateway keeps cookies of this prefix from upstreams (proxy/gateway/hygiene.py).
+SESSION_COOKIE_NAME = "momentry_session"
+CSRF_COOKIE_NAME = "momentry_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "momentry.common.handlers.csrf_failure"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_SSL_REDIRECT = (
-    False  # TLS and its redirect belong to the front; a hook over http must not loop
-)
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
@@ -225,9 +227,13 @@ UNFOLD = {
     "SITE_TITLE": "momentry",
     "SITE_HEADER": "momentry",
     "SITE_SYMBOL": "key",
+    "SITE_URL": None,
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "momentry.dashboard.dashboard",
+    "SIDEBAR": {"navigation": "momentry.navigation.sidebar"},
 }
 
 # One JSON object per line, scrubbed of secrets, the same in every process.
 LOGGING_CONFIG = "momentry.common.logs.configure_django"
+LOGGING = {"service": "django"}

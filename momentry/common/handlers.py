@@ -30,11 +30,10 @@ class ProblemResponse(HttpResponse):
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """DRF's hook. None lets Django answer 500 through server_error."""
-    http = context["request"]._request
     known = as_momentry_error(error)
     if known is None:
         return None
-    return problem_response(http, known)
+    return problem_response(known)
 
 
 def as_momentry_error(error: Exception) -> MomentryError | None:
@@ -78,7 +77,7 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def problem_response(request: HttpRequest, error: MomentryError) -> HttpResponse:
+def problem_response(error: MomentryError) -> HttpResponse:
     code = error.code.code
     rendered = problem.render(
         code, request_id=request_id.current.get(), detail=error.detail, **error.extra
@@ -91,20 +90,20 @@ def problem_response(request: HttpRequest, error: MomentryError) -> HttpResponse
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem_response(request, MomentryError("not_found"))
+    return problem_response(MomentryError("not_found"))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem_response(request, MomentryError("bad_request"))
+    return problem_response(MomentryError("bad_request"))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return problem_response(request, MomentryError("permission_denied"))
+    return problem_response(MomentryError("permission_denied"))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return problem_response(request, MomentryError("internal_error"))
+    return problem_response(MomentryError("internal_error"))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return problem_response(request, MomentryError("csrf_failed"))
+    return problem_response(MomentryError("csrf_failed"))

@@ -16,10 +16,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
     try:
         waiting = unapplied()
     except DatabaseError:
-        return problem_response(request, MomentryError("database_unavailable"))
+        return problem_response(MomentryError("database_unavailable"))
     if waiting:
         detail = f"{waiting} migrations are not applied; run `manage.py migrate`."
-        return problem_response(request, MomentryError("not_ready", detail))
+        return problem_response(MomentryError("not_ready", detail))
     return JsonResponse({"status": "ready"})
 
 

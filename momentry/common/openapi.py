@@ -16,7 +16,7 @@ class GateScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-cal
         return [
             {"type": "http", "scheme": "bearer", "description": "An API key or ADMIN_TOKEN."},
             {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            {"type": "apiKey", "in": "cookie", "name": "sessionid"},
+            {"type": "apiKey", "in": "cookie", "name": "momentry_session"},
         ]
 
 

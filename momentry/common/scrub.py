@@ -30,7 +30,7 @@ SENSITIVE_NAME: Final = re.compile(rf"(?:{NAMES})s?(?:$|[ _-])", re.IGNORECASE)
 SETTING_NAME: Final = re.compile(rf"(?:(?:{NAMES})s?|_KEY)$", re.IGNORECASE)
 CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
-QUOTE: Final = r"""\\*["']"""
+QUOTE: Final = r"""\\{0,8}["']"""
 ENDS: Final = r"""\r\n"'\\"""
 NAMED: Final = rf"(?:{NAMES})s?(?:{QUOTE})?\s*"
 NAME_PARTS: Final = (
@@ -115,9 +115,12 @@ known: Final = Known()
 
 
 def escaped_anyhow(value: str) -> str:
-    """A pattern of the value, its quotes escaped never, once or more often (JSON in a repr)."""
+    """A pattern of the value, its quotes escaped never, once or more often (JSON in a repr).
+
+    Bounded: an unbounded run would make a text of backslashes cost its length squared.
+    """
     return "".join(
-        rf"\\*{char}" if char in "\"'" else r"\\+" if char == "\\" else re.escape(char)
+        rf"\\{{0,8}}{char}" if char in "\"'" else r"\\{1,8}" if char == "\\" else re.escape(char)
         for char in value
     )
 

@@ -1,5 +1,7 @@
 """manage.py serve: Django under uvicorn on DJANGO_SOCKET, behind the gateway."""
 
+import signal
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -19,6 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         where = options["socket"] or Environment().text("DJANGO_SOCKET")
+        # uvicorn raises the signal again after its shutdown; a clean stop must exit 0.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         uvicorn.run(
             "momentry.asgi:application",
             **place(where),
@@ -28,7 +32,7 @@ class Command(BaseCommand):
             lifespan="off",
             access_log=False,
             server_header=False,
-            date_header=False,
+            date_header=True,
             proxy_headers=True,
             forwarded_allow_ips="*",  # only the gateway reaches this socket
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
