@@ -1,6 +1,6 @@
 """Every write to a member's own row; whatever touches keys or other systems is in provisioning."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -70,6 +70,20 @@ def update_profile(member: User, profile: Profile, *, actor: str) -> bool:
         member.status, member.status_reason = Status.PENDING, reason
     member.full_clean()
     member.save()
+    record(Kind.MEMBER_UPDATED, actor=actor, subject=subject(member), fields=sorted(changes))
+    return True
+
+
+@transaction.atomic
+def change_member(member: User, *, actor: str, **fields: Any) -> bool:
+    """Staff's changes to what is no profile: tier, storage quota, staff rights."""
+    changes = {name: value for name, value in fields.items() if getattr(member, name) != value}
+    if not changes:
+        return False
+    for name, value in changes.items():
+        setattr(member, name, value)
+    member.full_clean()
+    member.save(update_fields=[*changes, "updated_at"])
     record(Kind.MEMBER_UPDATED, actor=actor, subject=subject(member), fields=sorted(changes))
     return True
 

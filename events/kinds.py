@@ -13,3 +13,4 @@ class Kind(StrEnum):
     MEMBER_RESUMED = "member:resumed"
     MEMBER_DELETED = "member:deleted"
     CLAIM_CREATED = "claim:created"
+    MAIL_RETRIED = "mail:retried"

@@ -12,7 +12,9 @@ from django.core.mail import EmailMessage
 from django.db import transaction
 from django.utils import timezone
 
+from events.kinds import Kind
 from events.models import Mail
+from events.services import record
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,17 @@ def send_next(at: datetime) -> bool:
         mail.sent_at, mail.last_error = timezone.now(), ""
     mail.save(update_fields=["attempts", "sent_at", "failed_at", "next_attempt_at", "last_error"])
     return True
+
+
+@transaction.atomic
+def send_again(mail: Mail, *, actor: str) -> bool:
+    """A letter that was given up is due at once. False when it was not given up."""
+    changed = Mail.objects.filter(pk=mail.pk, sent_at=None, failed_at__isnull=False).update(
+        failed_at=None, attempts=0, next_attempt_at=timezone.now(), last_error=""
+    )
+    if changed:
+        record(Kind.MAIL_RETRIED, actor=actor, subject=f"mail:{mail.pk.hex}")
+    return bool(changed)
 
 
 def deliver(mail: Mail) -> None:

@@ -49,9 +49,16 @@ def token_of(link: ClaimLink, key: bytes) -> str:
 def find_claim(token: str) -> ClaimLink:
     """The open link of a token; MomentryError not_found for every other token, all alike."""
     link = ClaimLink.objects.select_related("key__owner").filter(pk=link_id(token)).first()
-    if link is None or not is_token_of(token, link) or not link.is_open(timezone.now()):
+    if link is None or not is_token_of(token, link) or not is_good(link):
         raise MomentryError("not_found", "This link is not valid any more.")
     return link
+
+
+def is_good(link: ClaimLink) -> bool:
+    """Open, and its key still waits for a secret: the page must not offer what POST refuses."""
+    key = link.key
+    waits = not key.is_claimed and key.revoked_at is None and key.quarantined_at is None
+    return waits and link.is_open(timezone.now())
 
 
 def link_id(token: str) -> UUID:

@@ -1,0 +1,170 @@
+"""Events (read-only) and the mail outbox (a letter that failed can be sent again)."""
+
+import json
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from unfold.paginator import InfinitePaginator
+
+from events.kinds import Kind
+from events.mail import send_again
+from events.models import Event, Mail
+from momentry.common.crypto.errors import EnvelopeError
+from momentry.common.staff import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    Deed,
+    Order,
+    ReadOnlyAdmin,
+    bulk,
+    button,
+    column,
+    link_to,
+)
+
+CHANGE: Final = "events.change_mail"
+MODELS: Final = {
+    "member": "accounts_user",
+    "staff": "accounts_user",
+    "key": "apikeys_apikey",
+    "site": "accounts_site",
+    "mail": "events_mail",
+}
+SHADES: Final = {"created": GREEN, "claimed": GREEN, "resumed": GREEN, "updated": BLUE,
+                 "retried": BLUE, "suspended": ORANGE, "revoked": RED, "deleted": RED}  # fmt: skip
+UNREADABLE: Final = "cannot be opened with the keys at hand"
+
+
+def linked(reference: str) -> str:
+    """``kind:id`` as a link where a page exists; the id of rows is a UUID in either form."""
+    kind, _, identity = reference.partition(":")
+    return link_to(MODELS.get(kind, ""), identity, reference) if identity else reference
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "what"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(kind.value, kind.value) for kind in Kind]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin[Event]):
+    list_display = ["occurred_at", "what", "about", "by", "request_id"]
+    list_filter = [KindFilter, ("occurred_at", admin.DateFieldListFilter)]
+    search_fields = ["subject__exact"]
+    search_help_text = "Exactly what it happened to: member:<id> or key:<id>."
+    ordering = ["-id"]  # UUIDv7: the order of time, and it has an index
+    sortable_by = ()
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    fields = [("occurred_at", "kind"), ("about", "by"), "request_id", "what_exactly"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
+        return super().get_queryset(request).defer("details")
+
+    @column("kind", badge=SHADES)
+    def what(self, obj: Event) -> tuple[str, str]:
+        return obj.kind.partition(":")[2], obj.kind
+
+    @column("about")
+    def about(self, obj: Event) -> str:
+        return linked(obj.subject)
+
+    @column("by")
+    def by(self, obj: Event) -> str:
+        return linked(obj.actor)
+
+    @column("details")
+    def what_exactly(self, obj: Event) -> str:
+        try:
+            details = obj.details
+        except EnvelopeError:
+            return UNREADABLE
+        if not details:
+            return "-"
+        text = json.dumps(json.loads(details), indent=2, ensure_ascii=False)
+        return format_html('<pre class="whitespace-pre-wrap">{}</pre>', text)
+
+
+STATES: Final = {
+    "waiting": Q(sent_at=None, failed_at=None, attempts=0),
+    "retrying": Q(sent_at=None, failed_at=None, attempts__gt=0),
+    "failed": ~Q(failed_at=None) & Q(sent_at=None),
+    "sent": ~Q(sent_at=None),
+}
+COLOURS: Final = {"waiting": BLUE, "retrying": ORANGE, "failed": RED, "sent": GREEN}
+
+
+def state_of(mail: Mail) -> str:
+    if mail.sent_at is not None:
+        return "sent"
+    if mail.failed_at is not None:
+        return "failed"
+    return "retrying" if mail.attempts else "waiting"
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(state, state) for state in STATES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        condition = STATES.get(self.value() or "")
+        return queryset.filter(condition) if condition is not None else queryset
+
+
+def masked(mail: Mail) -> str:
+    """Enough to tell letters apart: a•••@example.org."""
+    try:
+        local, _, domain = (mail.recipient or "").partition("@")
+    except EnvelopeError:
+        return UNREADABLE
+    return f"{local[:1]}•••@{domain}"
+
+
+def retry(mail: Mail, order: Order) -> bool:
+    return send_again(mail, actor=order.actor)
+
+
+RETRY: Final = Deed("Send again", "Queued", "These letters are sent once more:", CHANGE, retry)
+
+
+@admin.register(Mail)
+class MailAdmin(ReadOnlyAdmin[Mail]):
+    list_display = ["created_at", "template", "to", "state", "attempts", "last_error"]
+    list_filter = [StateFilter, "template"]
+    ordering = ["-id"]
+    actions = ["retry_selected"]
+    actions_detail = ["retry_this"]
+    fields = [
+        ("template", "state"), ("to", "locale"), ("created_at", "sent_at", "failed_at"),
+        ("attempts", "next_attempt_at", "last_error"), "context",
+    ]  # fmt: skip
+
+    @column("to")
+    def to(self, obj: Mail) -> str:
+        return masked(obj)
+
+    @column("state", badge=COLOURS)
+    def state(self, obj: Mail) -> str:
+        return state_of(obj)
+
+    @bulk("Send again", CHANGE)
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Mail]) -> HttpResponse | None:
+        return self.carry_out(request, queryset, RETRY)
+
+    @button("Send again", CHANGE, icon="forward_to_inbox")
+    def retry_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, RETRY)

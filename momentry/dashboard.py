@@ -1,0 +1,160 @@
+"""The admin's first page: a few numbers, each for whoever may see its rows, each cheap.
+
+The request log is read from its newest row backwards and never further than LATEST rows.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from django.db import connection
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Status, User
+from apikeys.admin.keys import in_state
+from apikeys.models import ApiKey
+from events.models import Mail
+from proxy.models import Upstream
+
+LATEST: Final = 100_000
+BARS: Final = {"stack": "calls", "maxBarThickness": 36, "borderRadius": 2}
+HOURS: Final = """
+SELECT extract(hour FROM ts AT TIME ZONE 'UTC')::int, count(*),
+       count(*) FILTER (WHERE status BETWEEN 400 AND 499),
+       count(*) FILTER (WHERE status >= 500)
+  FROM (SELECT ts, status FROM apikeys_requestlog
+         WHERE ts >= %s ORDER BY ts DESC LIMIT %s) latest
+ GROUP BY 1 ORDER BY 1
+"""
+
+
+class Card(NamedTuple):
+    title: str
+    value: str
+    notes: list[str]
+    href: str
+    icon: str
+    alarm: bool = False
+
+
+class Hour(NamedTuple):
+    hour: int
+    total: int
+    refused: int
+    failed: int
+
+
+def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """unfold's callback: put what this staff user may see into the template's context."""
+    user: Any = request.user
+    now = timezone.now()
+    cards: list[Card] = []
+    if user.has_perm("apikeys.view_requestlog"):
+        hours = hours_of(now)
+        cards += request_cards(hours)
+        context["chart"] = json.dumps(chart(hours, now))
+    if user.has_perm("accounts.view_user"):
+        cards.append(member_card())
+    if user.has_perm("apikeys.view_apikey"):
+        cards.append(key_card(now))
+    if user.has_perm("proxy.view_upstream"):
+        cards.append(upstream_card())
+    if user.has_perm("events.view_mail"):
+        cards.append(mail_card())
+    context["cards"] = cards
+    return context
+
+
+def hours_of(now: datetime) -> list[Hour]:
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    with connection.cursor() as cursor:
+        cursor.execute(HOURS, [midnight, LATEST])
+        return [Hour(*row) for row in cursor.fetchall()]
+
+
+def request_cards(hours: list[Hour]) -> list[Card]:
+    total, refused, failed = (sum(column) for column in columns(hours))
+    page = changelist("apikeys_requestlog")
+    more = "+" if total >= LATEST else ""
+    share = f"{100 * failed / total:.1f} % of all" if total else "no calls yet"
+    return [
+        Card("Requests today", f"{total:,}{more}", ["since midnight UTC"], page, "swap_horiz"),
+        Card(
+            "Errors today",
+            f"{failed:,}",
+            [share, f"{refused:,} refused (4xx)"],
+            f"{page}?class=5",
+            "error",
+            alarm=failed > 0,
+        ),
+    ]
+
+
+def columns(hours: list[Hour]) -> Iterable[tuple[int, ...]]:
+    return zip(*(hour[1:] for hour in hours), strict=True) if hours else ((0,), (0,), (0,))
+
+
+def chart(hours: list[Hour], now: datetime) -> dict[str, Any]:
+    """Chart.js' form of the day so far, answered and failed calls stacked."""
+    by_hour = {hour.hour: hour for hour in hours}
+    day = [by_hour.get(hour, Hour(hour, 0, 0, 0)) for hour in range(now.astimezone(UTC).hour + 1)]
+    kinds = {
+        "answered": ("var(--color-primary-600)", [h.total - h.refused - h.failed for h in day]),
+        "refused": ("var(--color-orange-400)", [h.refused for h in day]),
+        "failed": ("var(--color-red-500)", [h.failed for h in day]),
+    }
+    return {
+        "labels": [f"{hour.hour:02}:00" for hour in day],
+        "datasets": [
+            {"label": name, "data": data, "backgroundColor": colour, **BARS}
+            for name, (colour, data) in kinds.items()
+        ],
+    }
+
+
+def member_card() -> Card:
+    rows = User.objects.filter(is_staff=False).values_list("status").annotate(Count("pk"))
+    counts: dict[str, int] = dict(rows.order_by())
+    notes = [f"{counts[s]:,} {s}" for s in Status.values if s != Status.ACTIVE and s in counts]
+    active = counts.get(Status.ACTIVE, 0)
+    return Card("Active members", f"{active:,}", notes, changelist("accounts_user"), "group")
+
+
+def key_card(now: datetime) -> Card:
+    counts = ApiKey.objects.aggregate(
+        usable=Count("pk", filter=in_state("usable", now)),
+        unclaimed=Count("pk", filter=in_state("unclaimed", now)),
+    )
+    notes = [f"{counts['unclaimed']:,} not claimed yet"]
+    page = changelist("apikeys_apikey")
+    return Card("Usable keys", f"{counts['usable']:,}", notes, f"{page}?state=usable", "key")
+
+
+def upstream_card() -> Card:
+    counts = Upstream.objects.aggregate(
+        active=Count("pk", filter=Q(is_active=True)), off=Count("pk", filter=Q(is_active=False))
+    )
+    notes = [f"{counts['off']:,} switched off"] if counts["off"] else ["all switched on"]
+    return Card("Upstreams", f"{counts['active']:,}", notes, changelist("proxy_upstream"), "dns")
+
+
+def mail_card() -> Card:
+    waiting = Count("pk", filter=Q(sent_at=None, failed_at=None))
+    failed = Count("pk", filter=Q(sent_at=None, failed_at__isnull=False))
+    counts = Mail.objects.aggregate(waiting=waiting, failed=failed)
+    return Card(
+        "Mail waiting",
+        f"{counts['waiting']:,}",
+        [f"{counts['failed']:,} given up"],
+        changelist("events_mail") + ("?state=failed" if counts["failed"] else ""),
+        "mail",
+        alarm=counts["failed"] > 0,
+    )
+
+
+def changelist(model: str) -> str:
+    return reverse(f"admin:{model}_changelist")

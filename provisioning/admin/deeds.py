@@ -1,0 +1,49 @@
+"""What staff can do to members, and to whom."""
+
+from typing import Final
+
+from django.http import HttpRequest
+
+from accounts import services as accounts
+from accounts.models import Status, User
+from momentry.common.staff import Deed, Order
+from provisioning.services import members
+
+CHANGE: Final = "accounts.change_user"
+DELETE: Final = "accounts.delete_user"
+
+
+def suspend(member: User, order: Order) -> bool:
+    return accounts.suspend(member, reason=order.reason or "by staff", actor=order.actor)
+
+
+def resume(member: User, order: Order) -> bool:
+    return accounts.resume(member, actor=order.actor)
+
+
+def delete(member: User, order: Order) -> bool:
+    return members.delete_member(member, actor=order.actor)
+
+
+SUSPEND: Final = Deed(
+    "Suspend", "Suspended", "Their keys are refused until they are resumed:", CHANGE, suspend,
+    asks_reason=True,
+)  # fmt: skip
+RESUME: Final = Deed("Resume", "Resumed", "Their keys work again at once:", CHANGE, resume)
+DELETE_MEMBER: Final = Deed(
+    "Delete", "Deleted", "Their keys are revoked for good; a tombstone stays:", DELETE, delete
+)
+POSSIBLE: Final = {
+    Status.ACTIVE: {"suspend_this", "delete_this", "set_password"},
+    Status.SUSPENDED: {"resume_this", "delete_this"},
+    Status.PENDING: {"delete_this"},
+}
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    return isinstance(request.user, User) and request.user.is_superuser
+
+
+def may_touch(request: HttpRequest, member: User) -> bool:
+    """Whoever could change staff could become any of them."""
+    return is_superuser(request) or not (member.is_staff or member.is_superuser)

@@ -1,0 +1,246 @@
+"""Members and staff. Adding one registers it with a key and a claim link; states are buttons."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html_join
+from django.views.decorators.debug import sensitive_post_parameters
+from unfold.forms import AdminPasswordChangeForm
+
+from accounts import services as accounts
+from accounts.models import Status, User
+from apikeys.admin.keys import KeyInline
+from apikeys.admin.rights import GrantInline
+from apikeys.models import ApiKey
+from momentry.common.staff import (
+    BLUE,
+    DENIED,
+    GREEN,
+    ORANGE,
+    RED,
+    StaffAdmin,
+    actor_of,
+    bulk,
+    button,
+    column,
+    link_to_list,
+)
+from provisioning.admin.deeds import (
+    CHANGE,
+    DELETE,
+    DELETE_MEMBER,
+    POSSIBLE,
+    RESUME,
+    SUSPEND,
+    is_superuser,
+    may_touch,
+)
+from provisioning.admin.keys import show_link
+from provisioning.admin.memberforms import MemberForm, RegisterForm
+from provisioning.models import ClaimLink
+from provisioning.services import members
+
+COLOURS: Final = {
+    Status.ACTIVE: GREEN,
+    Status.PENDING: BLUE,
+    Status.SUSPENDED: ORANGE,
+    Status.DELETED: RED,
+}
+RIGHTS: Final = ("is_staff", "is_superuser")
+
+if TYPE_CHECKING:
+    AccountAdmin = UserAdmin[User]
+else:
+    AccountAdmin = UserAdmin
+
+
+@admin.register(User)
+class MemberAdmin(AccountAdmin, StaffAdmin[User]):  # type: ignore[misc]  # stubs differ in "request"
+    form = MemberForm
+    add_form = RegisterForm
+    add_form_template = None
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "email", "state", "tier", "site", "keys", "storage", "created_at"]
+    list_filter = ["status", "is_staff", "tier", "site"]
+    list_select_related = ["site"]
+    search_fields = ["username", "email", "display_name"]
+    ordering = ["-id"]  # UUIDv7: the order of time, and it has an index
+    filter_horizontal = []
+    autocomplete_fields = ["groups"]
+    inlines = [KeyInline, GrantInline]
+    actions = ["suspend_selected", "resume_selected", "delete_selected_members"]
+    actions_detail = ["set_password", "suspend_this", "resume_this", "delete_this"]
+    readonly_fields = [
+        "state", "status_reason", "site", "wordpress_id", "used", "created_at", "last_login",
+        "links",
+    ]  # fmt: skip
+    add_fieldsets = [
+        (None, {"fields": [("username", "email"), ("display_name", "locale"), "tier", "welcome"]})
+    ]
+    fieldsets = [
+        (None, {"fields": [("username", "email"), ("display_name", "locale"), "links"]}),
+        ("State", {"fields": [("state", "status_reason"), ("created_at", "last_login")]}),
+        ("Limits", {"fields": ["tier", ("quota_size", "used")]}),
+        ("WordPress", {"fields": [("site", "wordpress_id")]}),
+    ]
+    staff_fieldset: Any = ("Staff", {"fields": [RIGHTS, "groups"]})
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Keys are counted for the rows of the page only."""
+        keys = ApiKey.objects.filter(owner=OuterRef("pk"), revoked_at=None).order_by()
+        count = keys.values("owner").annotate(count=Count("pk")).values("count")
+        return super().get_queryset(request).annotate(key_count=Coalesce(Subquery(count), 0))
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        found = list(super().get_fieldsets(request, obj))
+        if obj is not None and is_superuser(request):
+            found.append(self.staff_fieldset)
+        return found
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        return super().get_inlines(request, obj) if obj else []
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Staff are changed by superusers only; a tombstone by nobody."""
+        if obj is not None and (obj.status == Status.DELETED or not may_touch(request, obj)):
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Rows stay; the Delete button makes a tombstone."""
+        return False
+
+    def allows(self, request: HttpRequest, obj: User) -> bool:
+        return may_touch(request, obj) and obj.pk != request.user.pk
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only what can be done to this member."""
+        found = super().get_actions_detail(request, object_id)
+        member = self.get_object(request, str(object_id))
+        if member is None or not self.allows(request, member):
+            return []
+        possible = POSSIBLE.get(Status(member.status), set())
+        if not member.is_staff:
+            possible = possible - {"set_password"}
+        return [action for action in found if action.path in possible]
+
+    def save_model(
+        self, request: HttpRequest, obj: User, form: "ModelForm[User]", change: bool
+    ) -> None:
+        """Through the services, on a fresh row: the form's own instance is never saved."""
+        assert isinstance(form, MemberForm)  # noqa: S101  a programming error otherwise
+        if change:
+            save_changes(User.objects.select_for_update().get(pk=obj.pk), form, actor_of(request))
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> User:
+        """Adding is registering; ``obj`` of the rest of the view is the registered member."""
+        obj: User = super().save_form(request, form, change)
+        if change:
+            return obj
+        registered = members.register_member(
+            form.profile(),
+            actor=actor_of(request),
+            tier=form.cleaned_data["tier"],
+            welcome=form.cleaned_data["welcome"],
+        )
+        return registered.member
+
+    def response_add(
+        self, request: HttpRequest, obj: User, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """The claim link, once, instead of the member's page."""
+        link = ClaimLink.objects.select_related("key").filter(key__owner=obj).latest("created_at")
+        lead = f"{obj} is registered. Whoever opens this link gets the key {link.key}."
+        return show_link(self, request, link, lead)
+
+    @method_decorator(sensitive_post_parameters())
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002  Django's name for it
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Only superusers set a password, and only staff have one."""
+        if not (is_superuser(request) and self.one(request, id).is_staff):
+            raise PermissionDenied(DENIED)
+        return super().user_change_password(request, id, form_url)
+
+    @column("state", badge=COLOURS, order="status")
+    def state(self, obj: User) -> str:
+        return obj.status
+
+    @column("keys", order="key_count")
+    def keys(self, obj: User) -> int:
+        return int(getattr(obj, "key_count", 0))
+
+    @column("storage", order="quota_used")
+    def storage(self, obj: User) -> str:
+        quota = "unlimited" if obj.quota_size is None else filesizeformat(obj.quota_size)
+        return f"{filesizeformat(obj.quota_used)} of {quota}"
+
+    @column("used")
+    def used(self, obj: User) -> str:
+        return filesizeformat(obj.quota_used)
+
+    @column("see also")
+    def links(self, obj: User) -> str:
+        pages = (
+            ("apikeys_requestlog", f"member_id__exact={obj.pk}", "calls"),
+            ("events_event", f"subject__exact=member:{obj.pk.hex}", "events"),
+            ("apikeys_counter", f"subject__exact=member:{obj.pk.hex}", "counters"),
+        )
+        return format_html_join(" · ", "{}", ((link_to_list(*page),) for page in pages))
+
+    @bulk("Suspend", CHANGE)
+    def suspend_selected(
+        self, request: HttpRequest, queryset: QuerySet[User]
+    ) -> HttpResponse | None:
+        return self.carry_out(request, queryset, SUSPEND)
+
+    @bulk("Resume", CHANGE)
+    def resume_selected(
+        self, request: HttpRequest, queryset: QuerySet[User]
+    ) -> HttpResponse | None:
+        return self.carry_out(request, queryset, RESUME)
+
+    @bulk("Delete", DELETE)
+    def delete_selected_members(
+        self, request: HttpRequest, queryset: QuerySet[User]
+    ) -> HttpResponse | None:
+        return self.carry_out(request, queryset, DELETE_MEMBER)
+
+    @button("Set password", CHANGE, icon="password")
+    def set_password(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """To Django's own page, which has its own guard."""
+        return HttpResponseRedirect(
+            reverse("admin:auth_user_password_change", args=[self.one(request, object_id).pk])
+        )
+
+    @button("Suspend", CHANGE, icon="pause")
+    def suspend_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, SUSPEND)
+
+    @button("Resume", CHANGE, icon="play_arrow")
+    def resume_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, RESUME)
+
+    @button("Delete", DELETE, icon="delete")
+    def delete_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, DELETE_MEMBER)
+
+
+def save_changes(member: User, form: MemberForm, actor: str) -> None:
+    """The profile and the rest, each through its service."""
+    accounts.update_profile(member, form.profile(), actor=actor)
+    names = ("tier", "quota_size", *RIGHTS)
+    rest = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
+    accounts.change_member(member, actor=actor, **rest)
