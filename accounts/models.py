@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from momentry.common.crypto.fields import EncryptedField
 from momentry.common.ids import uuid7
+from momentry.common.validators import validate_base_url
 
 DEFAULT_STORAGE_BYTES = 10 * 1024**3
 
@@ -20,7 +21,7 @@ class Site(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100)
-    url = models.URLField(max_length=200, unique=True)
+    url = models.CharField(max_length=200, unique=True, validators=[validate_base_url])
     webhook_secret = EncryptedField(help_text="whsec_… of Standard Webhooks; never shown again.")
     disabled_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -22,7 +22,7 @@ class Event(models.Model):
     occurred_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        ordering = ["-occurred_at", "-id"]
+        ordering = ["-id"]  # UUIDv7: by time
         indexes = [
             models.Index(fields=["subject", "-occurred_at"], name="event_subject"),
             models.Index(fields=["kind", "-occurred_at"], name="event_kind"),

@@ -1,7 +1,6 @@
 """Upstreams and their targets. A target's credential goes in and never comes out."""
 
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin
@@ -28,16 +27,6 @@ STATES: Final = {"active": GREEN, "off": RED}
 class TargetForm(SecretsForm[Target]):
     secrets = {"new_credential": "credential"}
     new_credential = secret_field("Credential", "Sent to this upstream with every request.")
-
-    def clean_base_url(self) -> str:
-        """http or https, without user, query or fragment: the rest of a request's URL follows."""
-        url: str = self.cleaned_data["base_url"]
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https"):
-            raise forms.ValidationError("The address begins with http:// or https://.")
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise forms.ValidationError("No user, query or fragment in the address.")
-        return url
 
     def clean_new_credential(self) -> str:
         """No field line may be broken by it (RFC 9110 §5.5)."""

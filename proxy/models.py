@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from momentry.common.crypto.fields import EncryptedField
 from momentry.common.ids import uuid7
+from momentry.common.validators import validate_base_url
 
 
 class Injection(models.TextChoices):
@@ -73,7 +74,7 @@ class Target(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     upstream = models.ForeignKey(Upstream, on_delete=models.CASCADE, related_name="targets")
-    base_url = models.URLField(max_length=200)
+    base_url = models.CharField(max_length=200, validators=[validate_base_url])
     weight = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
     credential = EncryptedField(null=True, blank=True)
     is_active = models.BooleanField(default=True)

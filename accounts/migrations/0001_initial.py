@@ -5,6 +5,7 @@ import django.db.models.functions.text
 import django.utils.timezone
 import momentry.common.crypto.fields
 import momentry.common.ids
+import momentry.common.validators
 from django.db import migrations, models
 
 
@@ -29,7 +30,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=100)),
-                ("url", models.URLField(unique=True)),
+                (
+                    "url",
+                    models.CharField(
+                        max_length=200,
+                        unique=True,
+                        validators=[momentry.common.validators.validate_base_url],
+                    ),
+                ),
                 (
                     "webhook_secret",
                     momentry.common.crypto.fields.EncryptedField(

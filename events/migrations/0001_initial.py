@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ("occurred_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                "ordering": ["-occurred_at", "-id"],
+                "ordering": ["-id"],
                 "indexes": [
                     models.Index(fields=["subject", "-occurred_at"], name="event_subject"),
                     models.Index(fields=["kind", "-occurred_at"], name="event_kind"),

@@ -5,55 +5,185 @@ import django.db.models.deletion
 import django.utils.timezone
 import momentry.common.crypto.fields
 import momentry.common.ids
+import momentry.common.validators
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Upstream',
+            name="Upstream",
             fields=[
-                ('id', models.UUIDField(default=momentry.common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('slug', models.CharField(max_length=60, unique=True, validators=[django.core.validators.RegexValidator('\\A[a-z0-9][a-z0-9-]*\\Z', 'Lower-case letters, digits, -.')])),
-                ('name', models.CharField(max_length=100)),
-                ('is_active', models.BooleanField(default=True)),
-                ('injection', models.CharField(choices=[('none', 'no credential'), ('header', 'header'), ('basic', 'HTTP Basic (user:password)'), ('query', 'query parameter')], default='none', max_length=8)),
-                ('injection_name', models.CharField(blank=True, default='Authorization', help_text='Header or query parameter that carries the credential.', max_length=64, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9_.-]*\\Z', 'Letters, digits, _ . -')])),
-                ('injection_template', models.CharField(blank=True, default='Bearer {credential}', max_length=100, validators=[django.core.validators.RegexValidator('\\A[ -~]*\\Z', 'Printable ASCII only.')])),
-                ('connect_timeout_ms', models.PositiveIntegerField(default=5000, help_text='To a standing connection. Milliseconds.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3600000)])),
-                ('first_byte_timeout_ms', models.PositiveIntegerField(default=60000, help_text="From the request's end to the answer's head. Milliseconds.", validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3600000)])),
-                ('idle_timeout_ms', models.PositiveIntegerField(default=60000, help_text='Between two pieces of an answer. Milliseconds.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3600000)])),
-                ('total_timeout_ms', models.PositiveIntegerField(blank=True, help_text='Whole exchange, milliseconds. Empty is unlimited.', null=True)),
-                ('max_body_bytes', models.PositiveBigIntegerField(blank=True, help_text='Largest request body. Empty is unlimited.', null=True)),
-                ('tls_verify', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=momentry.common.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "slug",
+                    models.CharField(
+                        max_length=60,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[a-z0-9][a-z0-9-]*\\Z", "Lower-case letters, digits, -."
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "injection",
+                    models.CharField(
+                        choices=[
+                            ("none", "no credential"),
+                            ("header", "header"),
+                            ("basic", "HTTP Basic (user:password)"),
+                            ("query", "query parameter"),
+                        ],
+                        default="none",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "injection_name",
+                    models.CharField(
+                        blank=True,
+                        default="Authorization",
+                        help_text="Header or query parameter that carries the credential.",
+                        max_length=64,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[A-Za-z0-9_.-]*\\Z", "Letters, digits, _ . -"
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "injection_template",
+                    models.CharField(
+                        blank=True,
+                        default="Bearer {credential}",
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "\\A[ -~]*\\Z", "Printable ASCII only."
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "connect_timeout_ms",
+                    models.PositiveIntegerField(
+                        default=5000,
+                        help_text="To a standing connection. Milliseconds.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(3600000),
+                        ],
+                    ),
+                ),
+                (
+                    "first_byte_timeout_ms",
+                    models.PositiveIntegerField(
+                        default=60000,
+                        help_text="From the request's end to the answer's head. Milliseconds.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(3600000),
+                        ],
+                    ),
+                ),
+                (
+                    "idle_timeout_ms",
+                    models.PositiveIntegerField(
+                        default=60000,
+                        help_text="Between two pieces of an answer. Milliseconds.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(3600000),
+                        ],
+                    ),
+                ),
+                (
+                    "total_timeout_ms",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Whole exchange, milliseconds. Empty is unlimited.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "max_body_bytes",
+                    models.PositiveBigIntegerField(
+                        blank=True, help_text="Largest request body. Empty is unlimited.", null=True
+                    ),
+                ),
+                ("tls_verify", models.BooleanField(default=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['slug'],
+                "ordering": ["slug"],
             },
         ),
         migrations.CreateModel(
-            name='Target',
+            name="Target",
             fields=[
-                ('id', models.UUIDField(default=momentry.common.ids.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('base_url', models.URLField()),
-                ('weight', models.PositiveSmallIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)])),
-                ('credential', momentry.common.crypto.fields.EncryptedField(blank=True, null=True)),
-                ('is_active', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('upstream', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='targets', to='proxy.upstream')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=momentry.common.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                (
+                    "base_url",
+                    models.CharField(
+                        max_length=200, validators=[momentry.common.validators.validate_base_url]
+                    ),
+                ),
+                (
+                    "weight",
+                    models.PositiveSmallIntegerField(
+                        default=1, validators=[django.core.validators.MinValueValidator(1)]
+                    ),
+                ),
+                ("credential", momentry.common.crypto.fields.EncryptedField(blank=True, null=True)),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "upstream",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="targets",
+                        to="proxy.upstream",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['base_url'],
-                'constraints': [models.UniqueConstraint(fields=('upstream', 'base_url'), name='target_once')],
+                "ordering": ["base_url"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("upstream", "base_url"), name="target_once")
+                ],
             },
         ),
     ]

@@ -1,0 +1,20 @@
+"""Validators that models share."""
+
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+
+
+def validate_base_url(text: str) -> None:
+    """``http(s)://host[:port][/path]``: bare container names pass; user, query, fragment do not."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValidationError("This is not a URL.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValidationError("Enter an address that begins with http:// or https:// and a host.")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValidationError("No user, query or fragment in the address.")
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        raise ValidationError("Printable ASCII without spaces or backslashes only.")

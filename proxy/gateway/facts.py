@@ -1,0 +1,88 @@
+"""What is known of one request, from its head to its log row; no behaviour."""
+
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from apikeys.gate.verdict import Verdict
+from momentry.common.ids import uuid7
+from proxy.gateway.clients import Client
+from proxy.gateway.head import RequestHead
+from proxy.gateway.hygiene import Framing
+from proxy.gateway.paths import Route
+from proxy.gateway.upstreams import Target, Upstream
+
+if TYPE_CHECKING:
+    from proxy.gateway.client_side import ClientSide
+    from proxy.gateway.core import Core
+    from proxy.gateway.pool import Pool
+    from proxy.gateway.upstream_side import UpstreamSide
+
+NEVER: Final = float("inf")
+
+
+class Facts:
+    """``deadline`` and ``total_deadline`` belong to the upstream; the client's are its own."""
+
+    __slots__ = (
+        "at",
+        "block",
+        "bytes_in",
+        "bytes_out",
+        "client",
+        "code",
+        "core",
+        "deadline",
+        "detail",
+        "first_byte",
+        "framing",
+        "head",
+        "id",
+        "keeps",
+        "max_body",
+        "operation",
+        "over",
+        "pool",
+        "request_sent",
+        "retried",
+        "reused",
+        "route",
+        "sent",
+        "side",
+        "started",
+        "status",
+        "target",
+        "timeouts",
+        "total_deadline",
+        "upstream",
+        "verdict",
+        "who",
+    )
+
+    who: Client
+    route: Route
+    pool: "Pool"
+    timeouts: tuple[float, float, float]  # connect, first byte, idle
+
+    def __init__(self, core: "Core", client: "ClientSide", head: RequestHead) -> None:
+        self.core = core
+        self.client = client
+        self.head = head
+        self.id: UUID = uuid7()
+        self.at = datetime.now(UTC)
+        self.started = monotonic()
+        self.verdict: Verdict | None = None
+        self.upstream: Upstream | None = None
+        self.target: Target | None = None
+        self.side: UpstreamSide | None = None
+        self.block = b""  # the head as the upstream gets it
+        self.sent = self.request_sent = False  # something, and all, of the request went up
+        self.reused = self.retried = False  # the upstream's connection; the request
+        self.over = self.keeps = False  # the exchange; the client's connection goes on after it
+        self.framing = Framing.NONE
+        self.status = 0  # of the head that went to the client; 0 while none did
+        self.first_byte: float | None = None
+        self.bytes_in = self.bytes_out = 0  # of bodies
+        self.max_body = self.deadline = self.total_deadline = NEVER
+        self.code = self.detail = self.operation = ""

@@ -1,0 +1,224 @@
+"""Heads as they leave: to an upstream, to Django, to the client; bytes only, no decisions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from proxy.gateway.clients import Client
+from proxy.gateway.head import UNDERSCORE, Fields, RequestHead
+from proxy.gateway.injection import NONE, Injection, inject_query
+from proxy.gateway.names import (
+    CREDENTIALS,
+    DROPPED_INBOUND,
+    HOP_BY_HOP,
+    NOT_IN_TRAILERS,
+    OURS,
+    PREFIXES,
+    is_guarded,
+)
+from proxy.gateway.response import ResponseHead
+
+TO_UPSTREAM: Final = DROPPED_INBOUND | CREDENTIALS
+TO_CLIENT: Final = HOP_BY_HOP | {b"content-length", b"x-request-id"}
+REQUEST_ID: Final = b"x-request-id"
+LIMITS: Final = b"ratelimit"
+OUR_COOKIES: Final = b"momentry_"  # what Django's own are called, see momentry.settings
+
+Parts = list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a target is: one object per target, made when upstreams are loaded."""
+
+    host: bytes  # value of Host: name[:port]
+    prefix: bytes = b""  # path of the base URL without its last slash
+    injection: Injection = NONE
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who asks, as the upstream is told. Empty ids are not sent."""
+
+    request_id: bytes
+    client: Client
+    user_id: bytes = b""
+    key_id: bytes = b""
+
+
+class Framing(Enum):
+    """How the body goes to the client."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    CLOSE = "close"  # HTTP/1.0 and no known length: the end is the end of the connection
+
+
+def to_upstream(head: RequestHead, rest: bytes, destination: Destination, caller: Caller) -> bytes:
+    """The head of the forwarded request; ``rest`` is Route.rest, the query is the client's."""
+    injection = destination.injection
+    query = inject_query(head.query, injection)
+    parts = [head.method, b" ", destination.prefix, rest]
+    if query is not None:
+        parts += (b"?", query)
+    parts += (b" HTTP/1.1\r\nHost: ", destination.host, b"\r\n")
+    # Names that Connection nominates go too. What we add is written afterwards and is out of reach.
+    dropped = TO_UPSTREAM | head.nominated if head.nominated else TO_UPSTREAM
+    own = injection.field
+    for name, value in head.headers:
+        if name in dropped or name.startswith(PREFIXES) or (own and is_alias(name, own)):
+            continue
+        if name == b"cookie" and OUR_COOKIES in value:
+            value = foreign_cookies(value)  # noqa: PLW2901  the field as it goes on
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(injection.line)
+    if caller.user_id:
+        parts += (b"X-Momentry-User-Id: ", caller.user_id, b"\r\n")
+    if caller.key_id:
+        parts += (b"X-Momentry-Key-Id: ", caller.key_id, b"\r\n")
+    finish_request(parts, head, caller.request_id, caller.client)
+    return b"".join(parts)
+
+
+def foreign_cookies(value: bytes) -> bytes:
+    """Without the cookies of a staff session here: an upstream must not see those."""
+    pairs = (pair.strip() for pair in value.split(b";"))
+    return b"; ".join(pair for pair in pairs if not pair.startswith(OUR_COOKIES))
+
+
+def to_django(
+    head: RequestHead,
+    caller: Caller,
+    *,
+    judged: bytes = b"",
+    decision: bytes = b"",
+) -> bytes:
+    """The head for Django: its own path untouched, and of the credentials only the judged gone."""
+    parts = [head.method, b" ", head.target, b" HTTP/1.1\r\nHost: "]
+    parts += (head.host or b"localhost", b"\r\n")
+    dropped = DROPPED_INBOUND | head.nominated if head.nominated else DROPPED_INBOUND
+    for name, value in head.headers:
+        if name in dropped or name == judged or name.startswith(PREFIXES):
+            continue
+        parts += (name, b": ", value, b"\r\n")
+    if decision:
+        parts += (b"X-Momentry-Decision: ", decision, b"\r\n")
+    finish_request(parts, head, caller.request_id, caller.client)
+    return b"".join(parts)
+
+
+def is_alias(name: bytes, own: bytes) -> bool:
+    """Is this the field that carries the upstream's credential, or its CGI double?"""
+    return name == own or (UNDERSCORE in name and name.replace(b"_", b"-") == own)
+
+
+def finish_request(parts: Parts, head: RequestHead, request_id: bytes, client: Client) -> None:
+    """Request id, forwarding fields, framing and the empty line."""
+    parts += (b"X-Momentry-Request-Id: ", request_id, b"\r\nX-Forwarded-For: ")
+    parts += (client.address.encode(), b"\r\nX-Forwarded-Proto: ", client.scheme)
+    if client.host:
+        parts += (b"\r\nX-Forwarded-Host: ", client.host)
+    if head.chunked:
+        parts.append(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+    elif head.content_length is not None:
+        parts.append(b"\r\nContent-Length: %d\r\n\r\n" % head.content_length)
+    else:
+        parts.append(b"\r\n\r\n")
+
+
+def client_framing(response: ResponseHead, version: int) -> Framing:
+    """``version`` is the client's."""
+    if response.bodiless:
+        return Framing.NONE
+    if response.content_length is not None:
+        return Framing.LENGTH
+    return Framing.CHUNKED if version == 11 else Framing.CLOSE
+
+
+def to_client(
+    response: ResponseHead,
+    *,
+    version: int,
+    request_id: bytes,
+    limits: Sequence[tuple[bytes, bytes]] = (),
+    close: bool = False,
+    foreign: bool = False,
+) -> bytes:
+    """The head of a relayed answer. With Framing.CLOSE the connection closes, asked or not.
+
+    ``limits`` are the RateLimit fields, sent only when the upstream has none of its own;
+    ``foreign``: not from Django, so it must not set a cookie of ours.
+    """
+    parts = [b"HTTP/1.1 %d " % response.status, response.reason, b"\r\n"]
+    if relay_fields(parts, response, request_id, foreign=foreign):
+        for name, value in limits:
+            parts += (name, b": ", value, b"\r\n")
+    parts += (b"X-Request-ID: ", request_id, b"\r\n")
+    frame_answer(parts, response, version, close=close)
+    return b"".join(parts)
+
+
+def frame_answer(parts: Parts, response: ResponseHead, version: int, *, close: bool) -> None:
+    """Framing, what becomes of the connection, and the empty line."""
+    framing = client_framing(response, version)
+    if framing is Framing.CHUNKED:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    elif response.content_length is not None:
+        parts.append(b"Content-Length: %d\r\n" % response.content_length)
+    if close or framing is Framing.CLOSE:
+        parts.append(b"Connection: close\r\n")
+    elif version == 10:
+        parts.append(b"Connection: keep-alive\r\n")
+    parts.append(b"\r\n")
+
+
+def relay_fields(parts: Parts, response: ResponseHead, request_id: bytes, *, foreign: bool) -> bool:
+    """The answer's own fields in their order; True when none of them is a RateLimit field."""
+    nominated = response.nominated
+    dropped = TO_CLIENT | nominated if nominated else TO_CLIENT
+    unlimited = True
+    for name, value in response.headers:
+        if name in dropped:
+            if name == REQUEST_ID and name not in nominated and value != request_id:
+                parts += (b"X-Upstream-Request-ID: ", value, b"\r\n")
+            continue
+        if name.startswith(OURS) or (
+            foreign and name == b"set-cookie" and value.startswith(OUR_COOKIES)
+        ):
+            continue
+        if name.startswith(LIMITS):
+            unlimited = False
+        parts += (name, b": ", value, b"\r\n")
+    return unlimited
+
+
+def interim_to_client(response: ResponseHead) -> bytes:
+    """A 1xx answer other than 100 and 101, such as Early Hints; never to an HTTP/1.0 client."""
+    parts = [b"HTTP/1.1 %d " % response.status, response.reason, b"\r\n"]
+    dropped = TO_CLIENT | response.nominated
+    for name, value in response.headers:
+        if name not in dropped and not name.startswith(OURS):
+            parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def trailers_to_upstream(trailers: Fields, injection: Injection = NONE) -> Fields:
+    """What may follow a request's body; towards Django nothing does."""
+    own = injection.field
+    return [field for field in safe_trailers(trailers) if not (own and is_alias(field[0], own))]
+
+
+def trailers_to_client(trailers: Fields) -> Fields:
+    return safe_trailers(trailers)
+
+
+def safe_trailers(trailers: Fields) -> Fields:
+    """Never merged into a head, and nothing that would mean something there (RFC 9110 §6.5.1)."""
+    return [(name, value) for name, value in trailers if not is_barred(name.replace(b"_", b"-"))]
+
+
+def is_barred(name: bytes) -> bool:
+    return name in NOT_IN_TRAILERS or is_guarded(name)

@@ -1,0 +1,79 @@
+"""How an upstream's own credential is put on a request; made once per target, not per request."""
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, unquote_to_bytes
+
+from proxy.gateway.head import TOKEN
+from proxy.gateway.names import OURS, is_guarded
+
+TEMPLATE: Final = re.compile(rb"(" + TOKEN + rb"):[\t ]*+([\x20-\x7e\x80-\xff]++)")
+VALUE: Final = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
+PLACE: Final = b"{credential}"
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """``line``: a whole field line or b"". ``parameter``: name=value for the query or b""."""
+
+    line: bytes = b""
+    field: bytes = b""  # its lower-case name: the client's own field of that name is removed
+    parameter: bytes = b""
+    parameter_name: bytes = b""  # decoded; the client's own parameters of that name are removed
+
+
+NONE: Final = Injection()
+
+
+def header(template: str, credential: str) -> Injection:
+    """``template`` is like "Authorization: Bearer {credential}". Raises ValueError."""
+    found = TEMPLATE.fullmatch(template.encode())
+    if found is None or PLACE not in found[2]:
+        raise ValueError("A header template reads 'Name: text {credential}'.")
+    name, text = found.groups()
+    value = text.replace(PLACE, credential.encode())
+    if is_guarded(name.lower()) or name.lower().startswith(OURS):
+        raise ValueError("The header template names a field that the gateway writes itself.")
+    if not VALUE.fullmatch(value):
+        raise ValueError("The credential holds a character that no header field may hold.")
+    return Injection(line=b"%b: %b\r\n" % (name, value), field=name.lower())
+
+
+def basic(username: str, password: str) -> Injection:
+    """RFC 7617. Raises ValueError for a colon in the name or a control character."""
+    if ":" in username or any(ord(char) < 32 or ord(char) == 127 for char in username + password):
+        raise ValueError("A Basic credential holds a character that it must not hold.")
+    pair = b64encode(f"{username}:{password}".encode())
+    return Injection(line=b"Authorization: Basic %b\r\n" % pair, field=b"authorization")
+
+
+def query_parameter(name: str, credential: str) -> Injection:
+    """Appended last to the raw query, percent-encoded. Raises ValueError for an empty name."""
+    if not name:
+        raise ValueError("The query parameter needs a name.")
+    pair = f"{quote(name, safe='')}={quote(credential, safe='')}"
+    return Injection(parameter=pair.encode(), parameter_name=name.encode())
+
+
+def inject_query(query: bytes | None, injection: Injection) -> bytes | None:
+    """The query to send; byte-exact but for the one parameter.
+
+    A client's parameters of the same name, in any encoding, are removed: which of two an upstream
+    reads is its own affair, and it must read ours.
+    """
+    if not injection.parameter:
+        return query
+    kept = [
+        part
+        for part in (query or b"").split(b"&")
+        if part and not names_parameter(part, injection.parameter_name)
+    ]
+    return b"&".join([*kept, injection.parameter])
+
+
+def names_parameter(part: bytes, wanted: bytes) -> bool:
+    """Old readers also split at ";": any piece of that name condemns the whole part."""
+    pieces = (piece.partition(b"=")[0] for piece in part.split(b";"))
+    return any(unquote_to_bytes(name.replace(b"+", b" ")) == wanted for name in pieces)

@@ -1,0 +1,51 @@
+"""What the gateway answers by itself: /healthz, /readyz, /metrics."""
+
+from typing import TYPE_CHECKING, Final
+
+from apikeys.figures import SQL, render
+from apikeys.gate.door import UNAVAILABLE
+from proxy.gateway.answers import Answer, plain, refusal
+
+if TYPE_CHECKING:
+    from proxy.gateway.exchange import Exchange
+
+EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def health(exchange: "Exchange") -> None:
+    """This process answers; nothing is said of any other."""
+    instance = exchange.core.settings.nonce
+    exchange.answer(plain("ok\n", X_Momentry_Instance=instance))
+
+
+async def readiness(exchange: "Exchange") -> None:
+    code, detail = await exchange.core.readiness.reason()
+    instance = exchange.core.settings.nonce
+    if exchange.over:
+        return
+    if not code:
+        exchange.answer(plain("ready\n", X_Momentry_Instance=instance))
+        return
+    answer = refusal(code, str(exchange.id), detail)
+    if instance:
+        answer.headers = [*answer.headers, ("X-Momentry-Instance", instance)]
+    exchange.answer(answer)
+
+
+async def figures(exchange: "Exchange") -> None:
+    """The sum of all processes, and the database's figures while it answers."""
+    body = exchange.core.metrics.render() + await database_figures(exchange)
+    if exchange.over:
+        return
+    headers = [("Content-Type", EXPOSITION), ("Cache-Control", "no-store")]
+    exchange.answer(Answer(200, headers, body))
+
+
+async def database_figures(exchange: "Exchange") -> bytes:
+    try:
+        async with exchange.core.door.pool.connection() as connection:
+            cursor = await connection.execute(SQL)
+            rows = await cursor.fetchall()
+    except UNAVAILABLE:
+        return b""
+    return render((name, value, count) for name, value, count in rows)

@@ -1,0 +1,83 @@
+"""What the gateway process reads from its environment, once, before the first fork."""
+
+import os
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from momentry.common.env import ConfigurationError, Environment
+from proxy.gateway.clients import TrustedNetworks
+
+POSTGRES: Final = ("postgresql", "postgres")
+UNIX_PATH_LIMIT: Final = 107
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where Django listens: a unix socket path, or host and port (path is then "")."""
+
+    path: str
+    host: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Times in seconds."""
+
+    bind: str
+    port: int
+    workers: int
+    database_url: str
+    django: Address
+    trusted: TrustedNetworks
+    drain_seconds: float
+    db_max_connections: int
+    db_acquire_timeout: float
+    nonce: str
+
+
+def read_settings(environment: Environment, *, workers: int | None = None) -> Settings:
+    """Raises ConfigurationError, which names the variable."""
+    return Settings(
+        bind=read_bind(environment),
+        port=environment.integer("PORT", 3002, high=65_535),
+        workers=workers or environment.integer("GATEWAY_WORKERS", 1, low=1, high=256),
+        database_url=environment.url("DATABASE_URL", None, POSTGRES),
+        django=read_address(environment.text("DJANGO_SOCKET")),
+        trusted=read_networks(environment.words("TRUSTED_PROXIES")),
+        drain_seconds=environment.number("DRAIN_SECONDS", 25, low=0, high=3600),
+        db_max_connections=environment.integer("DB_MAX_CONNECTIONS", 10, low=1, high=1000),
+        db_acquire_timeout=environment.number("DB_ACQUIRE_TIMEOUT_SECONDS", 2, low=0.05, high=60),
+        nonce=environment.text("MOMENTRY_NONCE", ""),
+    )
+
+
+def read_bind(environment: Environment) -> str:
+    host = environment.text("BIND", "127.0.0.1")
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        raise ConfigurationError("BIND", "is not an IP address.") from None
+
+
+def read_address(text: str) -> Address:
+    """An absolute path, or ``host:port`` (``[::1]:8000`` too)."""
+    if text.startswith("/"):
+        if len(os.fsencode(text)) > UNIX_PATH_LIMIT:
+            raise ConfigurationError("DJANGO_SOCKET", "is longer than a socket path may be.")
+        return Address(path=str(Path(text)))
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise ConfigurationError("DJANGO_SOCKET", "must be an absolute path or host:port.")
+    return Address(path="", host=host.strip("[]"), port=int(port))
+
+
+def read_networks(words: list[str]) -> TrustedNetworks:
+    try:
+        return TrustedNetworks(words)
+    except ValueError:
+        raise ConfigurationError(
+            "TRUSTED_PROXIES", "must be a comma-separated list of addresses or networks."
+        ) from None

@@ -1,0 +1,163 @@
+"""The upstreams as the gateway knows them: read by SQL, rebuilt when the rows changed.
+
+The statements are held equal to proxy.models by tests/gateway/test_upstream_sql.py.
+"""
+
+import random
+from typing import Any, Final, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
+
+from momentry.common.crypto.errors import EnvelopeError
+from momentry.common.crypto.keyring import KeyRing
+from proxy.gateway import injection
+from proxy.gateway.hygiene import Destination
+from proxy.gateway.pool import Endpoint
+
+# Any change of a row changes its xmin, whoever made it; a deletion changes the count.
+VERSION_SQL: Final = """
+SELECT md5(coalesce(string_agg(id::text || xmin::text, ',' ORDER BY id), ''))
+  FROM (SELECT id, xmin FROM proxy_upstream UNION ALL SELECT id, xmin FROM proxy_target) AS rows
+"""
+ROWS_SQL: Final = """
+SELECT u.slug, u.is_active, u.injection, u.injection_name, u.injection_template,
+       u.connect_timeout_ms, u.first_byte_timeout_ms, u.idle_timeout_ms, u.total_timeout_ms,
+       u.max_body_bytes, u.tls_verify, t.id, t.base_url, t.weight, t.credential
+  FROM proxy_upstream u
+  LEFT JOIN proxy_target t ON t.upstream_id = u.id AND t.is_active
+ ORDER BY u.slug, t.id
+"""
+CREDENTIAL_TABLE: Final = "proxy_target"
+CREDENTIAL_COLUMN: Final = "credential"
+NEVER: Final = float("inf")
+PORTS: Final = {"http": 80, "https": 443}
+
+
+class Target(NamedTuple):
+    """``name``: the base URL, for the log."""
+
+    name: str
+    endpoint: Endpoint
+    destination: Destination
+    weight: int
+
+
+class Upstream(NamedTuple):
+    """Times in seconds; ``total`` and ``max_body`` are infinite when unlimited."""
+
+    slug: str
+    targets: tuple[Target, ...]
+    connect: float
+    first_byte: float
+    idle: float
+    total: float
+    max_body: float
+
+    def choose(self) -> Target | None:
+        """One target by weight; None when there is none to go to."""
+        targets = self.targets
+        if len(targets) < 2:
+            return targets[0] if targets else None
+        return random.choices(targets, [target.weight for target in targets])[0]  # noqa: S311 - balancing, no secret
+
+
+class Row(NamedTuple):
+    """One row of ROWS_SQL."""
+
+    slug: str
+    is_active: bool
+    injection: str
+    injection_name: str
+    injection_template: str
+    connect_ms: int
+    first_byte_ms: int
+    idle_ms: int
+    total_ms: int | None
+    max_body: int | None
+    tls_verify: bool
+    target_id: UUID | None
+    base_url: str
+    weight: int
+    credential: str | None
+
+
+class Table:
+    """All upstreams by slug. ``version`` is what VERSION_SQL said when they were read."""
+
+    __slots__ = ("by_slug", "version")
+
+    def __init__(self) -> None:
+        self.by_slug: dict[bytes, Upstream] = {}
+        self.version = ""
+
+    def get(self, slug: bytes) -> Upstream | None:
+        return self.by_slug.get(slug)
+
+    def replace(self, rows: list[tuple[Any, ...]], ring: KeyRing, version: str) -> list[str]:
+        """Take over what was read; returns what is wrong with targets left out, one line each."""
+        faults: list[str] = []
+        found: dict[bytes, Upstream] = {}
+        for row in map(Row._make, rows):
+            slug = row.slug.encode()
+            known = found.get(slug) or upstream_of(row)
+            try:
+                target = target_of(row, ring)
+            except (ValueError, EnvelopeError) as error:
+                faults.append(f"upstream {row.slug}: a target was left out: {error}")
+                target = None
+            targets = (*known.targets, target) if target is not None else known.targets
+            found[slug] = known._replace(targets=targets)
+        self.by_slug = found
+        self.version = version
+        return faults
+
+
+def upstream_of(row: Row) -> Upstream:
+    return Upstream(
+        slug=row.slug,
+        targets=(),
+        connect=row.connect_ms / 1000,
+        first_byte=row.first_byte_ms / 1000,
+        idle=row.idle_ms / 1000,
+        total=NEVER if row.total_ms is None else row.total_ms / 1000,
+        max_body=NEVER if row.max_body is None else row.max_body,
+    )
+
+
+def target_of(row: Row, ring: KeyRing) -> Target | None:
+    """None for a switched-off upstream or one without targets. ValueError, EnvelopeError."""
+    if not row.is_active or row.target_id is None:
+        return None
+    url = urlsplit(row.base_url)
+    if url.scheme not in PORTS or not url.hostname or "@" in url.netloc:
+        raise ValueError("its base URL is not http://host or https://host.")
+    if url.query or url.fragment:
+        raise ValueError("its base URL has a query or a fragment.")
+    tls = "" if url.scheme == "http" else "verify" if row.tls_verify else "unverified"
+    endpoint = Endpoint(host=url.hostname, port=url.port or PORTS[url.scheme], tls=tls)
+    destination = Destination(
+        authority(url), url.path.rstrip("/").encode(), injection_of(row, ring)
+    )
+    return Target(row.base_url, endpoint, destination, row.weight)
+
+
+def authority(url: SplitResult) -> bytes:
+    """The Host value: the port only where it is not the scheme's own."""
+    host = url.hostname or ""
+    name = f"[{host}]" if ":" in host else host.encode("idna").decode()
+    port = url.port or PORTS[url.scheme]
+    return (name if port == PORTS[url.scheme] else f"{name}:{port}").encode()
+
+
+def injection_of(row: Row, ring: KeyRing) -> injection.Injection:
+    if row.injection == "none" or row.credential is None:
+        return injection.NONE
+    secret = ring.open(
+        row.credential, table=CREDENTIAL_TABLE, column=CREDENTIAL_COLUMN, row_id=row.target_id or ""
+    )
+    if row.injection == "basic":
+        username, _, password = secret.partition(":")
+        return injection.basic(username, password)
+    if row.injection == "query":
+        return injection.query_parameter(row.injection_name, secret)
+    return injection.header(f"{row.injection_name}: {row.injection_template}", secret)

@@ -1,0 +1,76 @@
+"""Deadlines of the client's side, by the sweeper's own clock: nothing here waits for real."""
+
+import asyncio
+from asyncio import StreamReader as Reader
+from asyncio import StreamWriter as Writer
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from proxy.gateway import connection
+from proxy.gateway.client_side import ClientSide
+from proxy.gateway.clients import TrustedNetworks
+from proxy.gateway.connection import Connection
+from proxy.gateway.core import Core
+from proxy.gateway.metrics import Metrics
+from proxy.gateway.settings import Address, Settings
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[Connection, Reader, Writer]]:
+    """A client's connection to a gateway whose Django accepts and says nothing."""
+    loop = asyncio.get_running_loop()
+    silent = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+    place = Address("", *silent.sockets[0].getsockname())
+    settings = Settings("127.0.0.1", 0, 1, "", place, TrustedNetworks(), 1.0, 1, 1.0, "")
+    core = Core(loop, settings, Metrics(1), b"")
+    server = await loop.create_server(lambda: ClientSide(core), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    await asyncio.sleep(0.05)
+    (client,) = core.clients
+    try:
+        yield client, reader, writer
+    finally:
+        client.abort()
+        writer.close()
+        server.close()
+        silent.close()
+        await asyncio.sleep(0.05)
+
+
+async def answer_after(sent: bytes, seconds: float) -> bytes:
+    """What the client reads when so much time has passed since it sent this."""
+    async with connected() as (client, reader, writer):
+        writer.write(sent)
+        await asyncio.sleep(0.05)
+        client.check(client.core.loop.time() + seconds)
+        return await asyncio.wait_for(reader.read(4096), 0.5)
+
+
+def run(work: Coroutine[Any, Any, bytes]) -> bytes:
+    return asyncio.run(work)
+
+
+def test_a_head_that_does_not_end_is_408() -> None:
+    answer = run(answer_after(b"GET / HTTP/1.1\r\n", connection.HEAD_SECONDS))
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"Connection: close" in answer
+
+
+def test_a_silent_connection_is_closed_without_a_word() -> None:
+    assert run(answer_after(b"", connection.HEAD_SECONDS)) == b""
+
+
+def test_a_body_that_stops_is_408() -> None:
+    post = b"POST /claim/x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"
+
+    assert run(answer_after(post, connection.BODY_IDLE_SECONDS)).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\n", b""])
+def test_before_its_time_nothing_happens(sent: bytes) -> None:
+    with pytest.raises(TimeoutError):
+        run(answer_after(sent, connection.HEAD_SECONDS - 1))
