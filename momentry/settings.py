@@ -40,7 +40,8 @@ TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
 
 INSTALLED_APPS = [
     "unfold",
-    "django.contrib.admin",
+    # Without autodiscovery: urls.py asks for it, so the relay and the worker load no admin.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

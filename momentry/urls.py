@@ -6,11 +6,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from apikeys.api.views import KeyViewSet, Me
-from momentry.common import health
+from momentry.common import health, openapi  # noqa: F401  openapi registers itself
 from momentry.metrics import metrics
 from provisioning.api.users import MemberViewSet
 from provisioning.api.webhooks import WordPressWebhook
 from provisioning.views import claim_page
+
+admin.autodiscover()
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("admin/users", MemberViewSet, basename="member")
