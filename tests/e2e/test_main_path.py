@@ -16,26 +16,12 @@ import psycopg
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from tests import make
-from tests.e2e import openai_server, up
+from tests.e2e import openai_server
 from tests.e2e.browser import log_in, submit
+from tests.e2e.conftest import SECRET
 
 pytestmark = pytest.mark.slow
 LIMIT = 40
-SECRET = make.webhook_secret()
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory):
-    data = tmp_path_factory.mktemp("e2e") / "var"
-    running = up.start(
-        data,
-        workers=2,
-        WORDPRESS_URL="https://wordpress.example.org",
-        WORDPRESS_WEBHOOK_SECRET=SECRET,
-    )
-    yield running
-    running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +139,7 @@ def test_the_openai_sdk_works_whole_streaming_and_up_to_the_limit(stack, key, ve
         client.chat.completions.create(model="m", messages=messages)
     assert (refused.value.code, refused.value.type) == ("quota_exceeded", "insufficient_quota")
 
+    assert_plaintext_nowhere(stack, key)
     assert_revoked_everywhere(stack, key)
     with pytest.raises(openai.AuthenticationError):
         client.chat.completions.create(model="m", messages=messages)
@@ -189,6 +176,24 @@ def assert_logged(stack, key, *, requests: int) -> None:
     assert rows == [("ann", "llm", "/proxy/llm/v1/chat/completions", 200)] * requests
     assert calls == (64, 64)
     assert secrets == (0,)
+
+
+def assert_plaintext_nowhere(stack, key) -> None:
+    """AUTH-11, ENC-02, LOG-01: neither the key nor the vendor's is in a log file or a table."""
+    secrets = (key[40:], openai_server.KEY, SECRET, stack.admin_password, stack.admin_token)
+    for log in (stack.data / "log").glob("*.log"):
+        text = log.read_text()
+        assert not [secret for secret in secrets if secret in text], log.name
+    with psycopg.connect(stack.database_url()) as database:
+        tables = database.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        ).fetchall()
+        for (table,) in tables:
+            for secret in (*secrets, "ann@example.org" if table == "events_mail" else key[40:]):
+                found = database.execute(
+                    f'SELECT count(*) FROM "{table}" t WHERE t::text LIKE %s', [f"%{secret}%"]
+                ).fetchone()
+                assert found == (0,), (table, secret[:4])
 
 
 def assert_revoked_everywhere(stack, key) -> None:
