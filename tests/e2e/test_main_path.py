@@ -116,14 +116,11 @@ def client(stack, key):
         yield sdk
 
 
-def test_the_member_sees_itself(stack, key):
+def test_a_member_is_served_up_to_the_limit_and_shut_out_when_revoked(stack, key, vendor, client):
+    messages = [{"role": "user", "content": "hi"}]
     me = httpx2.get(f"{stack.url}/api/v1/me", headers={"X-API-Key": key}).json()
-
     assert (me["member"]["username"], me["status"]) == ("ann", "active")
 
-
-def test_the_openai_sdk_works_whole_streaming_and_up_to_the_limit(stack, key, vendor, client):
-    messages = [{"role": "user", "content": "hi"}]
     whole = client.chat.completions.create(model="m", messages=messages)
     stream = client.chat.completions.create(model="m", messages=messages, stream=True)
     words = [chunk.choices[0].delta.content for chunk in stream]

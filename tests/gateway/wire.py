@@ -189,6 +189,10 @@ class Server:
     def on(self, path: str, script: Script) -> None:
         self.scripts[path.encode()] = script
 
+    def heads_with(self, field: str) -> list[bytes]:
+        """Of the test that sent this field: what another test left on its way may come late."""
+        return [head for head in list(self.heads) if field.lower().encode() in head.lower()]
+
     def heads_of(self, path: str) -> list[bytes]:
         with self.lock:
             return [head for head in self.heads if head.split(b" ")[1] == path.encode()]
