@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,6 +16,7 @@ from momentry.common.models import IdempotencyRecord
 
 HEADER: Final = "Idempotency-Key"
 MAX_LENGTH: Final = 200
+KEPT: Final = timedelta(hours=24)
 SECRETS: Final = ("api_key", "claim_url")
 
 
@@ -32,7 +35,9 @@ def run_once(request: Request, *, route: str, effect: Callable[[], Response]) ->
     place = {"actor": actor_of(request), "route": route, "key": key}
     with transaction.atomic():
         lock(place)
-        record = IdempotencyRecord.objects.filter(**place).first()
+        records = IdempotencyRecord.objects.filter(**place)
+        records.filter(created_at__lte=timezone.now() - KEPT).delete()
+        record = records.first()
         if record is not None:
             return replay(record, fingerprint(request))
         response = effect()

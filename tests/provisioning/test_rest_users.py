@@ -1,9 +1,11 @@
 """POST /api/v1/admin/users: a member with its key once, or a claim link once."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import User
 from apikeys.models import ApiKey
@@ -153,6 +155,15 @@ class TestIdempotency:
         answer = api.post(USERS, {"username": "bob"}, **self.KEY)
 
         assert answer.status_code == 201
+
+    def test_after_a_day_the_key_is_free_again(self, admin_api):
+        admin_api.post(USERS, ALICE, **self.KEY)
+        a_day_ago = timezone.now() - timedelta(hours=24)
+        IdempotencyRecord.objects.update(created_at=a_day_ago)
+
+        answer = admin_api.post(USERS, {"username": "bob"}, **self.KEY)
+
+        assert (answer.status_code, answer.json()["username"]) == (201, "bob")
 
     def test_an_overlong_key_is_400(self, admin_api):
         answer = admin_api.post(USERS, ALICE, HTTP_IDEMPOTENCY_KEY="k" * 201)
