@@ -88,7 +88,7 @@ class KeyInline(ThemedInline):
     extra = 0
     can_delete = False
     verbose_name_plural = "API keys"
-    hide_title = True
+    show_title = False
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

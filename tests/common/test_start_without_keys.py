@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,14 +36,11 @@ def manage(
 @pytest.mark.parametrize("key", BAD.values(), ids=BAD)
 def test_if_the_key_is_bad_then_the_process_exits_1_naming_the_variable(key: str) -> None:
     """ENC-01."""
-    started = time.monotonic()
-
     result = manage("check", variables={**os.environ, "ENCRYPTION_KEY": key}, seconds=30)
 
     assert result.returncode == 1
     assert len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith("ENCRYPTION_KEY ")
-    assert time.monotonic() - started < 5
     for word in filter(None, key.split(",")):
         assert word not in result.stdout + result.stderr
 

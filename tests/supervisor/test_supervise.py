@@ -144,7 +144,7 @@ def test_a_second_request_waits_for_nothing(place: Path, child: MakeChild) -> No
     began = time.monotonic()
     stop_together([stubborn], hurry=lambda: True)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 6
 
 
 def test_what_a_child_forked_ends_with_it(place: Path, child: MakeChild) -> None:
@@ -211,7 +211,7 @@ def test_a_signal_wakes_the_sleep_and_is_counted(handlers: None) -> None:
         began = time.monotonic()
         signals.sleep(10)
 
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 6
         assert signals.asked == 1
 
 
