@@ -19,7 +19,9 @@ SELECT k.id, k.key_type, k.digest, k.role, k.scopes,
           FROM apikeys_grant g
          WHERE g.key_id = k.id OR g.member_id = k.owner_id
             OR g.tier_id = coalesce(u.tier, k.tier_id)),
-       now()
+       (SELECT coalesce(array_agg(r.digest), '{}') FROM apikeys_retiredsecret r
+         WHERE r.key_id = k.id AND r.ends_at > statement_timestamp()),
+       statement_timestamp()
   FROM apikeys_apikey k
   LEFT JOIN accounts_user u ON u.id = k.owner_id
   LEFT JOIN apikeys_tier mt ON mt.slug = u.tier
@@ -53,7 +55,7 @@ class Quota(NamedTuple):
 class KeySnapshot(NamedTuple):
     key_id: UUID
     key_type: str
-    digest: str | None
+    digests: tuple[str, ...]  # the secret's and those of retired ones still in their grace
     role: str
     scopes: frozenset[str]
     revoked_at: datetime | None
@@ -75,7 +77,7 @@ def from_row(row: tuple[Any, ...]) -> KeySnapshot:
     return KeySnapshot(
         key_id=row[0],
         key_type=row[1],
-        digest=row[2],
+        digests=((row[2],) if row[2] else ()) + tuple(row[18]),
         role=row[3],
         scopes=frozenset(row[4]),
         revoked_at=row[5],
@@ -88,7 +90,7 @@ def from_row(row: tuple[Any, ...]) -> KeySnapshot:
         quotas=quotas_of(row),
         member_grants=grants_of(grants, "member"),
         key_grants=grants_of(grants, "key"),
-        now=row[18],
+        now=row[19],
     )
 
 

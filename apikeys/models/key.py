@@ -5,10 +5,12 @@ from datetime import datetime
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MinLengthValidator
+from django.core.validators import MinLengthValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
+from momentry.common.validators import validate_network
 
 
 class KeyType(models.TextChoices):
@@ -49,6 +51,17 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotate_every_days = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Empty is never."
+    )
+    rotation_due_at = models.DateTimeField(null=True, blank=True, editable=False)
+    allowed_networks = ArrayField(
+        models.CharField(max_length=43, validators=[validate_network]),
+        default=list,
+        blank=True,
+        help_text="CIDR; empty is every address.",
+    )
+    purged_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ["-created_at"]
@@ -74,3 +87,19 @@ class ApiKey(models.Model):
     def is_usable(self, at: datetime) -> bool:
         ended = self.revoked_at or self.quarantined_at or self.disabled_at
         return self.is_claimed and not ended and (self.expires_at is None or self.expires_at > at)
+
+
+class RetiredSecret(models.Model):
+    """A secret that rotation replaced and that still opens the key until its own end of grace."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="retired_secrets")
+    digest = models.CharField(max_length=200, editable=False)
+    ends_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [models.Index(fields=["ends_at"], name="retired_ends")]
+
+    def __str__(self) -> str:
+        return f"retired secret of {self.key_id}"

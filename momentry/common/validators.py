@@ -1,5 +1,6 @@
 """Validators that models share."""
 
+import ipaddress
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -18,3 +19,13 @@ def validate_base_url(text: str) -> None:
         raise ValidationError("No user, query or fragment in the address.")
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         raise ValidationError("Printable ASCII without spaces or backslashes only.")
+
+
+def validate_network(text: str) -> None:
+    """A CIDR in its canonical form, such as 192.0.2.0/24 or 2001:db8::/32: host bits are zero."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        raise ValidationError("This is not a network in CIDR form.") from None
+    if str(network) != text:
+        raise ValidationError(f"Write it as {network}.")

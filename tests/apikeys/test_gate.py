@@ -35,7 +35,7 @@ def secret(policy):
 @pytest.fixture
 def snapshot(policy, secret):
     return KeySnapshot(
-        key_id=KEY_ID, key_type="user", digest=policy.peppers.digest(secret), role="",
+        key_id=KEY_ID, key_type="user", digests=(policy.peppers.digest(secret),), role="",
         scopes=frozenset({"proxy:use"}), revoked_at=None, quarantined_at=None, disabled_at=None,
         expires_at=None, member_id=uuid.UUID(int=1), member_status="active", tier="starter",
         quotas=(), member_grants=(Grant("echo", (), ()),), key_grants=(), now=NOW,
@@ -116,8 +116,8 @@ def test_an_unknown_key_a_wrong_secret_and_a_malformed_one_look_alike(policy, se
         ask(policy, None, key_header(secret)),
         ask(policy, snapshot, key_header(other)),
         ask(policy, snapshot, key_header(secret[:-1] + "!")),
-        ask(policy, snapshot._replace(digest=None), key_header(secret)),
-        ask(policy, snapshot._replace(digest="corrupt"), key_header(secret)),
+        ask(policy, snapshot._replace(digests=()), key_header(secret)),
+        ask(policy, snapshot._replace(digests=("corrupt",)), key_header(secret)),
     ]
 
     assert {(a.ok, a.code, a.detail, a.key_id) for a in answers} == {
@@ -246,3 +246,11 @@ def test_an_unset_admin_token_is_not_an_empty_one(policy):
 def test_secrets_are_not_in_the_policys_repr(policy):
     assert TOKEN not in repr(policy)
     assert os.environ["API_KEY_PEPPERS"] not in repr(policy)
+
+
+def test_a_retired_secret_in_its_grace_passes_too(policy, secret, snapshot):
+    newer = policy.peppers.digest("another secret")
+
+    both = snapshot._replace(digests=(newer, *snapshot.digests))
+
+    assert ask(policy, both, key_header(secret)).ok

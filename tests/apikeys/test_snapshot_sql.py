@@ -1,12 +1,15 @@
 """The SQL that runs without models (snapshot, ledger, log) says what the models say."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, connection
+from django.utils import timezone
 
 from accounts.models import User
 from apikeys.gate.snapshot import SNAPSHOT_SQL, Grant, Quota, from_row
 from apikeys.models import Grant as GrantRow
-from apikeys.models import LogBatch, RequestLog, Tier
+from apikeys.models import LogBatch, RequestLog, RetiredSecret, Tier
 from apikeys.requestlog import row
 from tests import make
 
@@ -123,3 +126,13 @@ def test_a_members_tier_cannot_go_or_be_misspelt():
         Tier.objects.filter(slug="trial").delete()
     with pytest.raises(IntegrityError):
         User.objects.filter(pk=alice.pk).update(tier="trail")
+
+
+def test_retired_secrets_count_until_their_own_end():
+    key = make.key().key
+    now = timezone.now()
+    for name, end in (("ended", now), ("ends", now + timedelta(hours=1))):
+        RetiredSecret.objects.create(key=key, digest=name, ends_at=end)
+    key.refresh_from_db()
+
+    assert snapshot_of(key).digests == (key.digest, "ends")
