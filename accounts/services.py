@@ -34,16 +34,24 @@ def create_member(
     member.set_unusable_password()
     member.status_reason = conflict(member)
     member.status = Status.PENDING if member.status_reason else Status.ACTIVE
-    member.full_clean()
-    try:
-        with transaction.atomic():
-            member.save()
-    except IntegrityError:
-        # Another registration took the name between the look and the write.
-        member.status, member.status_reason = Status.PENDING, conflict(member) or "conflict"
-        member.save()
+    member.full_clean(validate_constraints=False)
+    save_or_pend(member)
     record(Kind.MEMBER_CREATED, actor=actor, subject=subject(member), status=member.status)
     return member
+
+
+def save_or_pend(member: User, *changed: str) -> None:
+    """Save (only what changed, if told); whom another took the name from meanwhile is pending.
+
+    The database's own index decides, not a look before the write.
+    """
+    fields = [*changed, "status", "status_reason", "updated_at"] if changed else None
+    try:
+        with transaction.atomic():
+            member.save(update_fields=fields)
+    except IntegrityError:
+        member.status, member.status_reason = Status.PENDING, conflict(member) or "name in use"
+        member.save(update_fields=fields)
 
 
 def conflict(member: User) -> str:
@@ -68,8 +76,8 @@ def update_profile(member: User, profile: Profile, *, actor: str) -> bool:
         setattr(member, name, value)
     if member.status in LIVE and (reason := conflict(member)):
         member.status, member.status_reason = Status.PENDING, reason
-    member.full_clean()
-    member.save()
+    member.full_clean(validate_constraints=False)
+    save_or_pend(member, *changes)
     record(Kind.MEMBER_UPDATED, actor=actor, subject=subject(member), fields=sorted(changes))
     return True
 

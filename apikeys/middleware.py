@@ -26,6 +26,7 @@ from momentry.common.access import Access, GatedRequest
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.errors import MomentryError
 from momentry.common.handlers import ProblemResponse, problem_response
+from momentry.common.request_id import FROM_GATEWAY
 
 API = "/api/v1/"
 OPEN = ("/api/v1/webhooks/",)
@@ -39,14 +40,15 @@ class ApiKeyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_judged(request.path):
-            return self.get_response(request)
+            response = self.get_response(request)
+            return for_gateway(request, response) if FROM_GATEWAY in request.headers else response
         header = request.headers.get(decisions.HEADER)
         if header is None:
             return self.decide(request)
         try:
             decision = read_decision(request, header)
         except decisions.InvalidDecision:
-            return problem_response(MomentryError("decision_invalid"))
+            return for_gateway(request, problem_response(MomentryError("decision_invalid")))
         return for_gateway(request, self.serve(request, decision.verdict))
 
     def decide(self, request: HttpRequest) -> HttpResponse:
@@ -148,6 +150,7 @@ def with_limits(response: HttpResponse, verdict: Verdict) -> HttpResponse:
     now = datetime.now(UTC)
     for name, value in limit_headers(verdict.limits, now) + legacy_headers(verdict.limits, now):
         response.headers.setdefault(name.decode(), value.decode())
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "momentry.common.request_id.RequestIdMiddleware",
+    "momentry.common.nul.RefuseNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -74,6 +75,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apikeys.middleware.ApiKeyMiddleware",
 ]
+
+# Bodies larger than the gateway lets through (proxy.gateway.admission) are refused here too.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
 
 ROOT_URLCONF = "momentry.urls"
 ASGI_APPLICATION = "momentry.asgi.application"
@@ -165,6 +169,7 @@ STORAGES = {
 }
 
 # The gateway keeps cookies of this prefix from upstreams (proxy/gateway/hygiene.py).
+SESSION_ENGINE = "momentry.common.sessions"
 SESSION_COOKIE_NAME = "momentry_session"
 CSRF_COOKIE_NAME = "momentry_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -181,7 +186,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["momentry.common.access.GateAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["momentry.common.access.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["momentry.common.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "momentry.common.pagination.PageNumber",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "momentry.common.handlers.exception_handler",

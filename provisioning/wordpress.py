@@ -29,7 +29,7 @@ def read_snapshot(event_id: str, body: bytes) -> Snapshot:
     """The event of a verified body; MomentryError invalid_input naming what is malformed."""
     try:
         data = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid("#", "is not JSON") from None
     user = member_of(member_of(data, "data", "#"), "user", "#/data")
     return Snapshot(
@@ -77,11 +77,16 @@ def whole(data: dict[str, Any], name: str, where: str) -> int:
     return value
 
 
+def storable(value: str) -> bool:
+    """Neither NUL nor half a surrogate pair: PostgreSQL keeps neither."""
+    return not any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value)
+
+
 def text(
     data: dict[str, Any], name: str, longest: int, where: str, *, required: bool = False
 ) -> str:
     value = data.get(name, "")
-    if not isinstance(value, str) or len(value) > longest or "\0" in value:
+    if not isinstance(value, str) or len(value) > longest or not storable(value):
         raise invalid(f"{where}/{name}", f"must be text of at most {longest} characters")
     if required and not value.strip():
         raise invalid(f"{where}/{name}", "must not be empty")

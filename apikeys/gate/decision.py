@@ -27,7 +27,10 @@ class InvalidDecision(Exception):
 
 
 class Decision(NamedTuple):
-    """An admitted verdict with the request it was made for. ``issued_at``: Unix seconds."""
+    """An admitted verdict with the request it was made for.
+
+    ``issued_at``: Unix seconds; ``target``: raw as it is signed, its fingerprint as it is read.
+    """
 
     request_id: str
     issued_at: float
@@ -57,11 +60,16 @@ def verify(text: str, key: bytes, *, method: str, target: str, now: float) -> De
         decision = from_json(json.loads(base64.urlsafe_b64decode(payload)))
     except (ValueError, KeyError, TypeError, binascii.Error):
         raise InvalidDecision from None
-    if decision.method != method or decision.target != target:
+    if decision.method != method or decision.target != fingerprint(target):
         raise InvalidDecision
     if not -LIFETIME_SECONDS <= now - decision.issued_at <= LIFETIME_SECONDS:
         raise InvalidDecision
     return decision
+
+
+def fingerprint(target: str) -> str:
+    """Of the raw target: a long query must not make a long header."""
+    return hashlib.sha256(target.encode("latin-1", "replace")).hexdigest()
 
 
 def to_json(decision: Decision) -> dict[str, Any]:
@@ -70,7 +78,7 @@ def to_json(decision: Decision) -> dict[str, Any]:
         "rid": decision.request_id,
         "iat": decision.issued_at,
         "mth": decision.method,
-        "tgt": decision.target,
+        "tgt": fingerprint(decision.target),
         "cli": decision.client,
         "act": verdict.actor,
         "key": verdict.key_id.hex if verdict.key_id else None,

@@ -18,7 +18,8 @@ def encrypted_fields_in_admin(
     **_: Any,
 ) -> list[CheckMessage]:
     """momentry.E012: an admin page that names an encrypted field would print its plaintext."""
-    admin.autodiscover()  # else the pages are known only once the URLs were asked for
+    if not admin.site._registry:  # the pages are known once the URLs were asked for
+        admin.autodiscover()
     return [
         Error(
             f"{attribute} names the encrypted field {name!r}, whose plaintext it would show.",

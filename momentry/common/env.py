@@ -90,7 +90,8 @@ class Environment:
     def url(self, name: str, default: str | None, schemes: tuple[str, ...]) -> str:
         value = self.text(name, default)
         try:
-            scheme = urlsplit(value).scheme
+            parts = urlsplit(value)
+            scheme, _ = parts.scheme, parts.port  # a port that is no number raises here
         except ValueError:
             fail(name, "is not a URL.")
         if scheme not in schemes:

@@ -1,5 +1,6 @@
 """Every error of Django and DRF as a problem document; unknown ones say nothing but their id."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,6 +103,9 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Django calls it while the exception is handled: a database that is away is no defect."""
+    if isinstance(sys.exc_info()[1], (OperationalError, InterfaceError)):
+        return problem_response(MomentryError("database_unavailable"))
     return problem_response(MomentryError("internal_error"))
 
 

@@ -30,6 +30,9 @@ FRUGAL: Final = {
     "max_parallel_workers": "0",
     "max_parallel_workers_per_gather": "0",
     "max_logical_replication_workers": "0",
+    # A failed statement is logged without its values: they are people's names and addresses.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     "timezone": "UTC",
     "log_timezone": "UTC",
 }

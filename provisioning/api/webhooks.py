@@ -7,7 +7,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from provisioning.services.inbox import receive, sender_of
-from provisioning.wordpress import TYPES, read_snapshot
+from provisioning.wordpress import TYPES, invalid, read_snapshot
 
 EVENT_ID_LENGTH = 128
 OUTCOMES = [(word, word) for word in ("applied", "duplicate", "stale", "conflict")]
@@ -41,5 +41,7 @@ class WordPressWebhook(APIView):
         body = request._request.body
         headers = {name.lower(): value for name, value in request.headers.items()}
         site = sender_of(body, headers)
-        event_id = headers["webhook-id"][:EVENT_ID_LENGTH]
+        event_id = headers["webhook-id"]
+        if len(event_id) > EVENT_ID_LENGTH:
+            raise invalid("webhook-id", f"must be at most {EVENT_ID_LENGTH} characters")
         return Response({"status": receive(site, read_snapshot(event_id, body))})

@@ -16,6 +16,7 @@ from provisioning.wordpress import Snapshot
 
 HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 PREFIX: Final = "whsec_"
+SUSPENDED_THERE: Final = "suspended in WordPress"
 SHORTEST_SECRET: Final = 24  # bytes, the least Standard Webhooks allows
 
 
@@ -78,7 +79,8 @@ def serialise(site: Site, wordpress_id: int) -> None:
 
 
 def apply(site: Site, snapshot: Snapshot) -> tuple[User | None, Outcome]:
-    member = User.objects.filter(site=site, wordpress_id=snapshot.wordpress_id).first()
+    known = User.objects.select_for_update().filter(site=site)
+    member = known.filter(wordpress_id=snapshot.wordpress_id).first()
     if member is not None and snapshot.sequence <= member.last_sequence:
         return member, Outcome.STALE
     actor = f"site:{site.pk.hex}"
@@ -112,10 +114,13 @@ def arrive(site: Site, snapshot: Snapshot, actor: str) -> User:
 
 
 def follow_status(member: User, snapshot: Snapshot, actor: str) -> None:
-    """Deleted is for good; a late registration of a deleted member stays dead."""
+    """Deleted is for good; a late registration of a deleted member stays dead.
+
+    A suspension by staff is theirs to undo: WordPress resumes only whom WordPress suspended.
+    """
     if snapshot.is_gone:
         members.delete_member(member, actor=actor)
     elif snapshot.status == "suspended":
-        accounts.suspend(member, reason="suspended in WordPress", actor=actor)
-    elif member.status == Status.SUSPENDED:
+        accounts.suspend(member, reason=SUSPENDED_THERE, actor=actor)
+    elif member.status == Status.SUSPENDED and member.status_reason == SUSPENDED_THERE:
         accounts.resume(member, actor=actor)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OPEN: Final = Route(Kind.OPEN)
 PROXIED: Final = Route(Kind.PROXY)
+DJANGO_MAX_BODY: Final = 10 << 20  # bytes; Django keeps a body whole before it looks at it
 DJANGO_TIMEOUTS: Final = (5.0, 60.0, 60.0)  # connect, first byte, idle
 NO_CREDENTIAL: Final = Verdict(ok=True, actor=ANONYMOUS)
 GATE_SECONDS: Final = 8.0  # above the pool's wait and the statement time-out together
@@ -150,6 +151,10 @@ def forward_to_upstream(exchange: "Exchange") -> None:
 
 def forward_to_django(exchange: "Exchange") -> None:
     verdict = exchange.verdict
+    if (exchange.head.content_length or 0) > DJANGO_MAX_BODY:
+        exchange.fail("body_too_large")
+        return
+    exchange.max_body = DJANGO_MAX_BODY
     signed = b"" if verdict is None else sign(exchange, verdict)
     exchange.pool = exchange.core.django
     exchange.block = to_django(

@@ -51,8 +51,8 @@ class ClientSide(Connection):
             self.broke(error)
 
     def grow_head(self, data: bytes) -> None:
-        if not self.buffer:
-            self.deadline = self.core.loop.time() + HEAD_SECONDS
+        if not self.buffer:  # empty lines before a request do not buy time
+            self.deadline = min(self.deadline, self.core.loop.time() + HEAD_SECONDS)
         self.buffer += data
         self.read_head()
 
@@ -173,6 +173,9 @@ class ClientSide(Connection):
         if self.full:  # else a client that reads nothing could pile up answer upon answer
             self.pause()
             self.deadline = self.idle_since + FLUSH_SECONDS
+            return
+        if self.ended and not self.buffer:  # its side is over: nothing more can come
+            self.close()
             return
         self.resume()
         if self.buffer:

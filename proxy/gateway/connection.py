@@ -30,7 +30,8 @@ FLUSH_SECONDS: Final = 30.0  # for a client that does not take the rest of its a
 HALF_CLOSED_SECONDS: Final = 0.5  # a client that ended its side may still read a quick answer
 DRAIN_IDLE_SECONDS: Final = 1.0  # on a connection just used a request may be under way
 NEVER: Final = float("inf")
-TCP_GONE: Final = frozenset((7, 8))  # CLOSE, CLOSE_WAIT (Linux)
+TCP_CLOSE: Final = 7  # the states of tcp(7) on Linux
+TCP_CLOSE_WAIT: Final = 8
 TCP_INFO: Final = getattr(socket, "TCP_INFO", 0)
 
 
@@ -39,9 +40,11 @@ class Connection(asyncio.Protocol, ABC):
         "buffer",
         "core",
         "deadline",
+        "ended",
         "exchange",
         "flowing",
         "full",
+        "gone_since",
         "idle_since",
         "left",
         "paused",
@@ -61,6 +64,8 @@ class Connection(asyncio.Protocol, ABC):
         self.flowing = False  # the body goes on as it comes
         self.paused = False
         self.full = False  # the client does not take what we write
+        self.ended = False  # it sent its last byte
+        self.gone_since = NEVER  # when the kernel first said that nobody is there
         self.peer = ""
         self.deadline = NEVER
         self.idle_since = 0.0
@@ -84,6 +89,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def eof_received(self) -> bool:
         """True keeps our side open: who ended only his own may still want the answer."""
+        self.ended = True
         if self.phase == WAIT:
             self.deadline = self.core.loop.time() + HALF_CLOSED_SECONDS
             return True
@@ -187,7 +193,7 @@ class Connection(asyncio.Protocol, ABC):
         """Called by the sweeper, four times a second."""
         if self.exchange is not None:
             self.exchange.check(now)
-        if self.paused and self.has_left():
+        if self.paused and self.has_left(now):
             self.transport.abort()
         elif now >= self.deadline:
             self.expire()
@@ -197,15 +203,23 @@ class Connection(asyncio.Protocol, ABC):
     def is_idle(self) -> bool:
         return self.phase == HEAD and not self.buffer
 
-    def has_left(self) -> bool:
-        """Nobody reads while we do not: the kernel is asked whether the other end is gone."""
+    def has_left(self, now: float) -> bool:
+        """Nobody reads while we do not: the kernel is asked whether the other end is gone.
+
+        One that ended only its own side looks the same and has HALF_CLOSED_SECONDS too.
+        """
         if not TCP_INFO or self.transport.is_closing():
             return False
         found = self.transport.get_extra_info("socket")
         try:
-            return found.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 1)[0] in TCP_GONE
+            state = found.getsockopt(socket.IPPROTO_TCP, TCP_INFO, 1)[0]
         except OSError:
             return False
+        if state != TCP_CLOSE_WAIT:
+            self.gone_since = NEVER
+            return bool(state == TCP_CLOSE)
+        self.gone_since = min(self.gone_since, now)
+        return now >= self.gone_since + HALF_CLOSED_SECONDS
 
     def expire(self) -> None:
         self.deadline = NEVER

@@ -199,7 +199,7 @@ def interim_to_client(response: ResponseHead) -> bytes:
     parts = [b"HTTP/1.1 %d " % response.status, response.reason, b"\r\n"]
     dropped = TO_CLIENT | response.nominated
     for name, value in response.headers:
-        if name not in dropped and not name.startswith(OURS):
+        if name not in dropped and name != b"set-cookie" and not name.startswith(OURS):
             parts += (name, b": ", value, b"\r\n")
     parts.append(b"\r\n")
     return b"".join(parts)

@@ -10,7 +10,8 @@ Pages = list[tuple[type[Model], Any]]
 
 
 def pages() -> Pages:
-    admin.autodiscover()
+    if not admin.site._registry:
+        admin.autodiscover()
     return sorted(admin.site._registry.items(), key=lambda item: item[0]._meta.label)
 
 

@@ -41,7 +41,9 @@ def check(text: str, *, method="GET", target="/api/v1/me?x=1", now=NOW) -> Decis
 
 
 def test_a_signed_decision_reads_back_whole():
-    assert check(sign(DECISION, KEY).decode()) == DECISION
+    found = check(sign(DECISION, KEY).decode())
+
+    assert found == DECISION._replace(target=decisions.fingerprint(DECISION.target))
 
 
 @pytest.mark.parametrize("age", [-5, 0, 4.9])
@@ -103,6 +105,15 @@ class TestMiddleware:
         )  # fmt: skip
 
         assert (answer.status_code, answer.json()["code"]) == (400, "decision_invalid")
+
+    def test_a_long_query_does_not_outgrow_the_header(self, api):
+        key = make.key().key
+        target = "/api/v1/me?" + "a" * 30_000
+
+        decided = header(key, target=target)
+
+        assert len(decided) < 2000
+        assert api.get(target, HTTP_X_MOMENTRY_DECISION=decided).status_code == 200
 
     def test_a_decision_for_another_path_is_refused(self, api):
         stolen = header(None, target="/api/v1/me", actor="admin-token")

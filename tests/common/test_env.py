@@ -74,3 +74,11 @@ def test_a_list_drops_empty_items():
 @pytest.mark.parametrize(("word", "expected"), [("TRUE", True), ("off", False), ("1", True)])
 def test_booleans_have_several_spellings(word, expected):
     assert read(NAME=word).boolean("NAME", not expected) is expected
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:hun/ter2@h/db", "postgresql://u:p@h:notaport/db"])
+def test_a_url_with_a_bad_port_is_named_but_not_shown(url):
+    with pytest.raises(ConfigurationError) as caught:
+        read(DATABASE_URL=url).url("DATABASE_URL", None, ("postgresql",))
+
+    assert str(caught.value) == "DATABASE_URL is not a URL."

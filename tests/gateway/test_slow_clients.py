@@ -74,3 +74,16 @@ def test_a_body_that_stops_is_408() -> None:
 def test_before_its_time_nothing_happens(sent: bytes) -> None:
     with pytest.raises(TimeoutError):
         run(answer_after(sent, connection.HEAD_SECONDS - 1))
+
+
+def test_empty_lines_before_a_request_buy_no_time() -> None:
+    async def deadlines() -> bytes:
+        async with connected() as (client, _, writer):
+            first = client.deadline
+            for _ in range(3):
+                await asyncio.sleep(0.05)
+                writer.write(b"\r\n")
+            await asyncio.sleep(0.05)
+            return b"same" if client.deadline == first else b"later"
+
+    assert run(deadlines()) == b"same"

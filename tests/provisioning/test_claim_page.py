@@ -86,7 +86,7 @@ def test_the_button_needs_the_csrf_token(claim: ClaimLink) -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["x", "é", "A" * 64, "A" * 5000, "%00", "..%2f", "AAAA-_==", "{cut}", "{other}", "{case}"],
+    ["x", "é", "A" * 64, "A" * 5000, "..%2f", "AAAA-_==", "{cut}", "{other}", "{case}"],
 )
 def test_a_wrong_token_is_told_nothing(token: str, client: Client, claim: ClaimLink) -> None:
     good = path_of(claim).removeprefix("/claim/")

@@ -82,6 +82,16 @@ def test_a_body_that_is_no_json_is_400(admin_api):
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
+def test_json_nested_beyond_reading_is_400(admin_api):
+    answer = admin_api.generic("POST", USERS, b"[" * 100_000, content_type="application/json")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_what_holds_a_key_is_kept_by_no_cache(admin_api):
+    assert admin_api.post(USERS, ALICE).headers["Cache-Control"] == "no-store"
+
+
 def test_a_body_of_another_type_is_415(admin_api):
     answer = admin_api.generic("POST", USERS, b"a=1", content_type="text/plain")
 

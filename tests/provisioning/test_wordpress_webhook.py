@@ -9,10 +9,11 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from rest_framework.test import APIClient
 from standardwebhooks.webhooks import Webhook
 
+from accounts import services as accounts
 from accounts.models import Site, Status, User
 from apikeys.models import ApiKey
 from events.models import Event, Mail
@@ -221,6 +222,9 @@ def broken() -> list[object]:
         whole | {"data": {"user": user | {"email": "no address"}}},
         whole | {"data": {"user": user | {"status": "bored"}}},
         whole | {"data": {"user": user | {"display_name": 5}}},
+        json.dumps(whole | {"data": {"user": user | {"locale": "\ud800"}}}).encode(),
+        json.dumps(whole | {"data": {"user": user | {"username": "a\ud800"}}}).encode(),
+        b"[" * 100_000,
     ]  # fmt: skip
 
 
@@ -298,3 +302,76 @@ def test_a_key_on_the_webhook_is_not_judged(site, api):
     answer = api.post(URL, {}, HTTP_X_API_KEY="muser_wrong")
 
     assert answer.json()["code"] == "signature_invalid"
+
+
+def test_staff_alone_undo_what_staff_suspended(site):
+    send(event(1))
+    accounts.suspend(User.objects.get(), reason="abuse", actor="staff:1")
+
+    send(event(2, "user.updated", display_name="Innocent"))
+
+    member = User.objects.get()
+    assert (member.status, member.status_reason) == (Status.SUSPENDED, "abuse")
+    assert member.display_name == "Innocent"
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.parametrize("status", [Status.SUSPENDED, Status.DELETED])
+def test_a_webhook_does_not_overwrite_a_status_that_changes_meanwhile(site, status):
+    send(event(1))
+    answers = []
+
+    def deliver() -> None:
+        try:
+            answers.append(send(event(2, "user.updated", display_name="Newer")).json())
+        finally:
+            connection.close()
+
+    hook = threading.Thread(target=deliver)
+    with transaction.atomic():
+        User.objects.update(status=status, status_reason="by staff")
+        hook.start()
+        hook.join(0.5)
+        assert answers == []
+    hook.join()
+
+    assert answers == [{"status": "applied"}]
+    assert User.objects.get().status == status
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.parametrize("known", [True, False])
+def test_one_name_for_many_at_once_is_a_conflict_and_never_a_fault(site, known):
+    answers = []
+    if known:
+        for number in range(6):
+            send(event(1, id=number + 1, username=f"u{number}", email=f"u{number}@example.org"))
+
+    def deliver(number: int) -> None:
+        try:
+            answers.append(send(event(2, id=number + 1, username="wanted", email="w@example.org")))
+        finally:
+            connection.close()
+
+    hooks = [threading.Thread(target=deliver, args=(number,)) for number in range(6)]
+    for hook in hooks:
+        hook.start()
+    for hook in hooks:
+        hook.join()
+
+    assert [answer.status_code for answer in answers] == [200] * 6
+    assert sorted(answer.json()["status"] for answer in answers) == ["applied"] + ["conflict"] * 5
+
+
+def test_an_overlong_event_id_is_422_and_not_cut(site):
+    answer = send(event(), event_id="L" * 129)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
+
+
+def test_behind_the_gateway_a_refusal_tells_its_code_for_the_log_row(site, api):
+    told = api.post(URL, {}, HTTP_X_MOMENTRY_REQUEST_ID=str(uuid.uuid4()))
+    untold = api.post(URL, {})
+
+    assert told.headers["X-Momentry-Code"] == "signature_invalid"
+    assert "X-Momentry-Code" not in untold.headers

@@ -160,3 +160,9 @@ def test_an_upstream_cannot_set_a_cookie_of_ours_and_django_can():
     ]
 
     assert planted == [False, True]
+
+
+def test_early_hints_set_no_cookie():
+    head = answer("Set-Cookie: momentry_session=x", "Link: </a>", line="HTTP/1.1 103 Hints")
+
+    assert interim_to_client(head) == b"HTTP/1.1 103 Hints\r\nlink: </a>\r\n\r\n"
