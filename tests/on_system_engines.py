@@ -13,8 +13,12 @@ from momentry.supervisor import binaries
 from momentry.supervisor.engines import start_throwaway
 
 
+def no_wheel(_package: str) -> list[Path]:
+    return []
+
+
 def main() -> int:
-    binaries.wheel = lambda _: []  # as on a machine without the wheels
+    setattr(binaries, "wheel", no_wheel)  # noqa: B010  as on a machine without the wheels
     with tempfile.TemporaryDirectory(prefix="momentry-system-") as scratch:
         engines = start_throwaway(Path(scratch) / "engines")
         try:
