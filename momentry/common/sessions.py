@@ -7,5 +7,6 @@ from django.contrib.sessions.backends import db
 
 
 class SessionStore(db.SessionStore):
-    def _validate_session_key(self, key: str | None) -> bool:
-        return bool(key) and key.isascii() and key.isalnum() and super()._validate_session_key(key)
+    def __init__(self, session_key: str | None = None) -> None:
+        usable = session_key is not None and session_key.isascii() and session_key.isalnum()
+        super().__init__(session_key if usable else None)
