@@ -3,60 +3,26 @@
 import base64
 import hmac
 import json
-import threading
 import time
 import uuid
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection, transaction
 from rest_framework.test import APIClient
-from standardwebhooks.webhooks import Webhook
 
 from accounts import services as accounts
-from accounts.models import Site, Status, User
+from accounts.models import Status, User
 from apikeys.models import ApiKey
 from events.models import Event, Mail
 from provisioning.models import ClaimLink, InboxEvent
 from tests import make
+from tests.provisioning.wordpress import URL, event, send
 
-URL = "/api/v1/webhooks/wordpress"
 pytestmark = pytest.mark.django_db
 
 
-def event(sequence: int = 1, kind: str = "user.registered", **user: object) -> dict[str, object]:
-    picture = {
-        "id": 37, "username": "alice", "email": "alice@example.org", "display_name": "Ann 王",
-        "locale": "en_US", "roles": ["subscriber"], "status": "active",
-    }  # fmt: skip
-    return {
-        "type": kind,
-        "id": str(uuid.uuid4()),
-        "sequence": sequence,
-        "timestamp": "2026-11-21T03:35:14Z",
-        "site": "https://site1.example.org/",
-        "data": {"user": picture | user},
-    }
-
-
-def send(body: object, *, secret: str = "", event_id: str = "", at: float | None = None, **changed):
-    """Signed as the plugin signs: over the raw bytes, unicode unescaped."""
-    raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-    event_id = event_id or (body["id"] if isinstance(body, dict) else "msg_1")
-    moment = datetime.fromtimestamp(at or time.time(), UTC)
-    signature = Webhook(secret or make.webhook_secret()).sign(event_id, moment, raw.decode())
-    headers = {
-        "HTTP_WEBHOOK_ID": event_id,
-        "HTTP_WEBHOOK_TIMESTAMP": str(int(moment.timestamp())),
-        "HTTP_WEBHOOK_SIGNATURE": signature,
-    } | changed
-    headers = {name: value for name, value in headers.items() if value is not None}
-    client = APIClient(raise_request_exception=False)
-    return client.post(URL, raw, content_type="application/json", **headers)
-
-
 @pytest.fixture
-def site() -> Site:
+def site():
     return make.site()
 
 
@@ -85,47 +51,6 @@ def test_the_same_event_again_has_no_effect(site):
 
     assert answer.json() == {"status": "duplicate"}
     assert (User.objects.count(), ApiKey.objects.count(), Mail.objects.count()) == (1, 1, 1)
-
-
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_the_same_event_many_times_at_once_makes_one_member(site):
-    body, answers = event(), []
-
-    def deliver() -> None:
-        try:
-            answers.append(send(body).json()["status"])
-        finally:
-            connection.close()
-
-    workers = [threading.Thread(target=deliver) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-
-    assert sorted(answers) == ["applied"] + ["duplicate"] * 7
-    assert (User.objects.count(), ApiKey.objects.count()) == (1, 1)
-
-
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_different_events_of_one_new_user_at_once_make_one_member(site):
-    answers = []
-
-    def deliver(sequence: int) -> None:
-        try:
-            answers.append(send(event(sequence)).json()["status"])
-        finally:
-            connection.close()
-
-    workers = [threading.Thread(target=deliver, args=(n,)) for n in range(1, 7)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-
-    assert set(answers) <= {"applied", "stale"}
-    assert (User.objects.count(), ApiKey.objects.count()) == (1, 1)
-    assert User.objects.get().last_sequence == 6
 
 
 @pytest.mark.parametrize(
@@ -313,54 +238,6 @@ def test_staff_alone_undo_what_staff_suspended(site):
     member = User.objects.get()
     assert (member.status, member.status_reason) == (Status.SUSPENDED, "abuse")
     assert member.display_name == "Innocent"
-
-
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
-@pytest.mark.parametrize("status", [Status.SUSPENDED, Status.DELETED])
-def test_a_webhook_does_not_overwrite_a_status_that_changes_meanwhile(site, status):
-    send(event(1))
-    answers = []
-
-    def deliver() -> None:
-        try:
-            answers.append(send(event(2, "user.updated", display_name="Newer")).json())
-        finally:
-            connection.close()
-
-    hook = threading.Thread(target=deliver)
-    with transaction.atomic():
-        User.objects.update(status=status, status_reason="by staff")
-        hook.start()
-        hook.join(0.5)
-        assert answers == []
-    hook.join()
-
-    assert answers == [{"status": "applied"}]
-    assert User.objects.get().status == status
-
-
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
-@pytest.mark.parametrize("known", [True, False])
-def test_one_name_for_many_at_once_is_a_conflict_and_never_a_fault(site, known):
-    answers = []
-    if known:
-        for number in range(6):
-            send(event(1, id=number + 1, username=f"u{number}", email=f"u{number}@example.org"))
-
-    def deliver(number: int) -> None:
-        try:
-            answers.append(send(event(2, id=number + 1, username="wanted", email="w@example.org")))
-        finally:
-            connection.close()
-
-    hooks = [threading.Thread(target=deliver, args=(number,)) for number in range(6)]
-    for hook in hooks:
-        hook.start()
-    for hook in hooks:
-        hook.join()
-
-    assert [answer.status_code for answer in answers] == [200] * 6
-    assert sorted(answer.json()["status"] for answer in answers) == ["applied"] + ["conflict"] * 5
 
 
 def test_an_overlong_event_id_is_422_and_not_cut(site):

@@ -121,5 +121,5 @@ def key_in(words: str) -> str:
     return found[0]
 
 
-def all_gone(family: dict[int, str], seconds: float = 3.0) -> bool:
+def all_gone(family: dict[int, str], seconds: float = 10.0) -> bool:
     return until(lambda: not any(exists(pid) for pid in family), seconds)
