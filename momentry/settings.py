@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from momentry.common.env import Environment, fail
+from momentry.database import database
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -35,6 +35,12 @@ QUOTA_TIMEZONE = env.text("QUOTA_TIMEZONE", "UTC")
 CLAIM_LINK_TTL = timedelta(
     seconds=env.integer("CLAIM_LINK_TTL_SECONDS", 604_800, low=60, high=31_536_000)
 )
+KEY_ROTATION_GRACE = timedelta(
+    seconds=env.integer("KEY_ROTATION_GRACE_SECONDS", 86_400, low=0, high=2_592_000)
+)
+KEY_PURGE_AFTER = timedelta(days=env.integer("KEY_PURGE_DAYS", 90, low=1, high=3650))
+RATE_LIMIT_MAX_ATTEMPTS = env.integer("RATE_LIMIT_MAX_ATTEMPTS", 5, low=1, high=100_000)
+RATE_LIMIT_WINDOW_SECONDS = env.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1, high=86_400)
 LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
 
@@ -52,6 +58,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
+    "django_ratelimit",  # for its check that the cache is one that counts
     "momentry",
     "momentry.common",
     "events",
@@ -99,30 +106,8 @@ TEMPLATES = [
 ]
 
 
-def database(url: str) -> dict[str, Any]:
-    """Django's form of a libpq URL, with the pool that async workers and threads need."""
-    parts = urlsplit(url)
-    options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    size = env.integer("DB_MAX_CONNECTIONS", 10, low=1, high=1000)
-    wait = env.number("DB_ACQUIRE_TIMEOUT_SECONDS", 2, low=0.1, high=60)
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": options.pop("host", None) or unquote(parts.hostname or ""),
-        "PORT": options.pop("port", None) or (str(parts.port) if parts.port else ""),
-        "CONN_MAX_AGE": 0,
-        "ATOMIC_REQUESTS": False,
-        "OPTIONS": {
-            **options,
-            "pool": {"min_size": 0, "max_size": size, "timeout": wait, "max_idle": 60},
-        },
-    }
-
-
 DATABASE_URL = env.url("DATABASE_URL", None, ("postgres", "postgresql"))
-DATABASES = {"default": database(DATABASE_URL)}
+DATABASES = {"default": database(DATABASE_URL, env)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.url("REDIS_URL", None, ("redis", "rediss", "unix"))
 CACHES = {
@@ -130,13 +115,17 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "momentry",
+        # Only counts that may be lost: better none than a request that waits for a hung server.
+        "OPTIONS": {"socket_connect_timeout": 0.1, "socket_timeout": 0.15},
     }
 }
+RATELIMIT_FAIL_OPEN = True  # a counter that was evicted between two commands refuses nobody
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.backends.StaffBackend"]
 SILENCED_SYSTEM_CHECKS = [
     "auth.W004",  # usernames are unique among live rows, and StaffBackend asks only for those
+    "django_ratelimit.W001",  # it knows django-redis only; Django's own add and incr are exact too
     "security.W008",  # TLS and its redirect belong to the front; a hook over http must not loop
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]

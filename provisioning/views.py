@@ -1,4 +1,4 @@
-"""The claim page: a button on GET (mail scanners open links), the key once on POST."""
+"""The claim page: a button on GET (mail scanners open links), the key once on POST; both capped."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -7,6 +7,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
+from momentry.common import throttle
 from momentry.common.errors import MomentryError
 from provisioning.models import ClaimLink
 from provisioning.services.claims import claim_key, find_claim
@@ -17,6 +18,10 @@ from provisioning.services.claims import claim_key, find_claim
 @sensitive_variables("issued", "token")
 def claim_page(request: HttpRequest, token: str) -> HttpResponse:
     try:
+        throttle.spend(request, throttle.CLAIM_ADDRESS, throttle.address_of(request))
+    except MomentryError as error:
+        return wait_page(request, error)
+    try:
         if request.method != "POST":
             link = find_claim(token)
             return page(request, "claim/offer.html", offer(link))
@@ -24,6 +29,12 @@ def claim_page(request: HttpRequest, token: str) -> HttpResponse:
     except MomentryError as error:
         return page(request, "claim/gone.html", {"detail": error.detail}, error.code.status)
     return page(request, "claim/key.html", {"issued": issued})
+
+
+def wait_page(request: HttpRequest, error: MomentryError) -> HttpResponse:
+    response = page(request, "claim/wait.html", {"detail": error.detail}, error.code.status)
+    response.headers["Retry-After"] = str(error.extra["retry_after"])
+    return response
 
 
 def offer(link: ClaimLink) -> dict[str, object]:

@@ -1,9 +1,43 @@
 """Fixtures every test may ask for."""
 
 import os
+import uuid
 
+import django_ratelimit.core
 import pytest
 from rest_framework.test import APIClient
+
+from momentry.common import throttle
+
+
+@pytest.fixture(autouse=True)
+def own_attempts(settings):
+    """Attempts of one test are not those of the next, nor of another worker's."""
+    settings.RATELIMIT_CACHE_PREFIX = f"rl-{uuid.uuid4().hex}:"
+
+
+class Window:
+    """The clock that tells windows apart; it stands still, so that no window ends by chance."""
+
+    now: float = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def window(monkeypatch) -> Window:
+    clock = Window()
+    monkeypatch.setattr(django_ratelimit.core, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def outage(monkeypatch) -> throttle.Outage:
+    """A memory of Valkey's failures that ends with the test."""
+    fresh = throttle.Outage()
+    monkeypatch.setattr(throttle, "outage", fresh)
+    return fresh
 
 
 @pytest.fixture

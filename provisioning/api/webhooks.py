@@ -1,11 +1,15 @@
 """POST /api/v1/webhooks/wordpress: signed by the site, judged by no key."""
 
+from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import Site
+from momentry.common import throttle
+from momentry.common.errors import MomentryError
 from provisioning.services.inbox import receive, sender_of
 from provisioning.wordpress import TYPES, invalid, read_snapshot
 
@@ -40,8 +44,17 @@ class WordPressWebhook(APIView):
     def post(self, request: Request) -> Response:
         body = request._request.body
         headers = {name.lower(): value for name, value in request.headers.items()}
-        site = sender_of(body, headers)
+        site = proven_sender(request._request, body, headers)
         event_id = headers["webhook-id"]
         if len(event_id) > EVENT_ID_LENGTH:
             raise invalid("webhook-id", f"must be at most {EVENT_ID_LENGTH} characters")
         return Response({"status": receive(site, read_snapshot(event_id, body))})
+
+
+def proven_sender(request: HttpRequest, body: bytes, headers: dict[str, str]) -> Site:
+    """As sender_of, and the failures of an address are counted: what is signed always passes."""
+    try:
+        return sender_of(body, headers)
+    except MomentryError:
+        throttle.spend(request, throttle.WEBHOOK_FAILURES, throttle.address_of(request))
+        raise

@@ -65,3 +65,9 @@ def test_a_quote_in_the_detail_does_not_break_the_header():
     headers = parts("invalid_key", detail='say "x"\\')[1]
 
     assert headers["WWW-Authenticate"].count('"') % 2 == 0
+
+
+def test_half_a_character_of_a_client_does_not_stop_the_answer():
+    body = parts("invalid_input", detail='"\ud83d" is not a valid choice')[2]
+
+    assert body["detail"] == '"?" is not a valid choice'
