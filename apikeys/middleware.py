@@ -30,6 +30,7 @@ from momentry.common.request_id import FROM_GATEWAY
 
 API = "/api/v1/"
 OPEN = ("/api/v1/webhooks/",)
+REFUSAL_SECONDS = 0.011  # every invalid_key leaves at the same time (DESIGN §5)
 SCOPE_KEY = "momentry.decision"
 Response = Callable[[HttpRequest], HttpResponse]
 
@@ -56,6 +57,8 @@ class ApiKeyMiddleware:
         started = time.monotonic()
         at = timezone.now()
         verdict = gate.judge_request(gate_request(request))
+        if verdict.code == "invalid_key":
+            time.sleep(max(0.0, REFUSAL_SECONDS - (time.monotonic() - started)))
         response = self.serve(request, verdict)
         if response.status_code == 403 and verdict.charges:
             gate.give_back(verdict.charges)
@@ -147,7 +150,7 @@ def answer_refusal(verdict: Verdict) -> HttpResponse:
 
 
 def with_limits(response: HttpResponse, verdict: Verdict) -> HttpResponse:
-    now = datetime.now(UTC)
+    now = verdict.at or datetime.now(UTC)
     for name, value in limit_headers(verdict.limits, now) + legacy_headers(verdict.limits, now):
         response.headers.setdefault(name.decode(), value.decode())
     response.headers.setdefault("Cache-Control", "no-store")

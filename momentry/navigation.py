@@ -25,6 +25,7 @@ GROUPS: Final = {
         Page("Tiers", "layers", "apikeys.tier"),
         Page("Grants", "verified_user", "apikeys.grant"),
         Page("Counters", "speed", "apikeys.counter"),
+        Page("IP rules", "block", "apikeys.iprule"),
     ],
     "Traffic": [
         Page("Requests", "swap_horiz", "apikeys.requestlog"),

@@ -5,7 +5,11 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
-from apikeys.api.views import KeyViewSet, Me
+from apikeys.api.adminkeys import KeyViewSet
+from apikeys.api.ip_rules import IpRuleViewSet
+from apikeys.api.mykeys import MyKeyViewSet
+from apikeys.api.verify import KeyVerification
+from apikeys.api.views import Me
 from momentry.common import health, openapi  # noqa: F401  openapi registers itself
 from momentry.metrics import metrics
 from provisioning.api.users import MemberViewSet
@@ -17,9 +21,12 @@ admin.autodiscover()
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("admin/users", MemberViewSet, basename="member")
 router.register("admin/keys", KeyViewSet, basename="apikey")
+router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
+router.register("me/keys", MyKeyViewSet, basename="my-key")
 
 api: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="me"),
+    path("keys/verify", KeyVerification.as_view(), name="keys-verify"),
     path("webhooks/wordpress", WordPressWebhook.as_view(), name="webhook-wordpress"),
     path("", include(router.urls)),
 ]

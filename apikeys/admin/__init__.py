@@ -1,5 +1,5 @@
 """Keys, tiers, grants, counters and the request log as staff see them."""
 
-from apikeys.admin import keys, requests, rights
+from apikeys.admin import keys, requests, rights, rules
 
-__all__ = ["keys", "requests", "rights"]
+__all__ = ["keys", "requests", "rights", "rules"]

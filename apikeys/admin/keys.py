@@ -1,84 +1,36 @@
-"""API keys: listed and revoked. No page knows a digest, no form edits a key.
+"""API keys: listed, and changed by buttons. No page knows a digest, no form edits a key.
 
 provisioning.admin registers this page, with the claim link that only it can make.
 """
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from django.contrib import admin
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from unfold.decorators import action as unfold_action
 
+from apikeys.admin.keys_deeds import (
+    CHANGE,
+    COLOURS,
+    DELETE,
+    DISABLE,
+    ENABLE,
+    POSSIBLE,
+    QUARANTINE,
+    REVOKE,
+    StateFilter,
+    in_state,
+    state_of,
+)
+from apikeys.admin.keys_secret import issue_page, rotate_page
 from apikeys.admin.rights import GrantInline
 from apikeys.models import ApiKey
-from apikeys.services.keys import revoke_key
-from momentry.common.staff import (
-    GREEN,
-    ORANGE,
-    RED,
-    Deed,
-    Order,
-    ReadOnlyAdmin,
-    bulk,
-    button,
-    column,
-    link_to,
-    link_to_list,
-)
+from momentry.common.staff import ReadOnlyAdmin, bulk, button, column, link_to, link_to_list
 from momentry.common.themed import ThemedInline
 
-CHANGE: Final = "apikeys.change_apikey"
-DELETE: Final = "apikeys.delete_apikey"
-COLOURS: Final = {
-    "usable": GREEN, "unclaimed": ORANGE, "expired": ORANGE,
-    "revoked": RED, "quarantined": RED, "disabled": RED,
-}  # fmt: skip
-
-
-def state_of(key: ApiKey, at: datetime) -> str:
-    """One word for a key; the order is the gate's."""
-    for name in ("revoked", "quarantined", "disabled"):
-        if getattr(key, f"{name}_at") is not None:
-            return name
-    if key.expires_at is not None and key.expires_at <= at:
-        return "expired"
-    return "usable" if key.is_claimed else "unclaimed"
-
-
-def in_state(state: str, at: datetime) -> Q:
-    """The same words as conditions."""
-    ended = ("revoked", "quarantined", "disabled")
-    if state in ended:
-        before = {f"{name}_at": None for name in ended[: ended.index(state)]}
-        return Q(**before) & ~Q(**{f"{state}_at": None})
-    alive = Q(revoked_at=None, quarantined_at=None, disabled_at=None)
-    if state == "expired":
-        return alive & Q(expires_at__lte=at)
-    alive &= Q(expires_at=None) | Q(expires_at__gt=at)
-    return alive & Q(digest__isnull=state == "unclaimed")
-
-
-def revoke(key: ApiKey, order: Order) -> bool:
-    return revoke_key(key, actor=order.actor)
-
-
-REVOKE: Final = Deed(
-    "Revoke", "Keys revoked", "These keys stop working at once and for good:", DELETE, revoke
-)
-
-
-class StateFilter(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state, state) for state in COLOURS]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        state = self.value()
-        return queryset.filter(in_state(state, timezone.now())) if state in COLOURS else queryset
+__all__ = ["CHANGE", "ApiKeyAdmin", "KeyInline", "in_state", "state_of"]
 
 
 class KeyInline(ThemedInline):
@@ -118,15 +70,19 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
     search_help_text = "Name, beginning of the key, member or service."
     ordering = ["-created_at"]
     inlines = [GrantInline]
-    actions = ["revoke_selected"]
-    actions_detail = ["revoke_this"]
+    actions = ["disable_selected", "revoke_selected"]
+    actions_list = ["issue_service_key"]
+    actions_detail = ["rotate_this", "enable_this", "disable_this", "quarantine_this",
+                      "revoke_this"]  # fmt: skip
     fieldsets = [
         (None, {"fields": ["name", "description", ("key_prefix", "state"), ("holder", "calls")]}),
-        ("Rights", {"fields": [("key_type", "role"), "tier", "scope_list", "limits_used"]}),
+        ("Rights", {"fields": [("key_type", "role"), "tier", "scope_list", "networks",
+                               "limits_used"]}),
         (
             "Life",
             {"fields": [("created_at", "last_used_at"), "expires_at",
-                        ("revoked_at", "quarantined_at", "disabled_at"), "version"]},
+                        ("rotate_every_days", "rotation_due_at", "grace_ends"),
+                        ("revoked_at", "quarantined_at", "disabled_at", "purged_at"), "version"]},
         ),
         ("Metadata", {"fields": ["metadata"]}),
     ]  # fmt: skip
@@ -156,9 +112,30 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
     def scope_list(self, obj: ApiKey) -> str:
         return ", ".join(obj.scopes) or "those of the role"
 
+    @column("networks")
+    def networks(self, obj: ApiKey) -> str:
+        return ", ".join(obj.allowed_networks) or "every address"
+
+    @column("old secrets end")
+    def grace_ends(self, obj: ApiKey) -> str:
+        ends = obj.retired_secrets.filter(ends_at__gt=timezone.now()).order_by("ends_at")
+        return ", ".join(f"{row.ends_at:%Y-%m-%d %H:%M}" for row in ends) or "none"
+
     @column("counters")
     def limits_used(self, obj: ApiKey) -> str:
         return link_to_list("apikeys_counter", f"subject__exact=key:{obj.pk.hex}", "show")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only what can still be done to this key, and what a subclass adds."""
+        found = super().get_actions_detail(request, object_id)
+        key = self.get_object(request, str(object_id))
+        possible = POSSIBLE.get(state_of(key, timezone.now()), set()) if key else set()
+        ours = set(ApiKeyAdmin.actions_detail)
+        return [action for action in found if action.path in possible or action.path not in ours]
+
+    def get_actions_list(self, request: HttpRequest) -> list[Any]:
+        found: list[Any] = super().get_actions_list(request)  # type: ignore[misc]  # unfold's, untyped
+        return found if getattr(request.user, "is_superuser", False) else []
 
     @bulk("Revoke", DELETE)
     def revoke_selected(
@@ -166,6 +143,32 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
     ) -> HttpResponse | None:
         return self.carry_out(request, queryset, REVOKE)
 
+    @bulk("Disable", CHANGE)
+    def disable_selected(
+        self, request: HttpRequest, queryset: QuerySet[ApiKey]
+    ) -> HttpResponse | None:
+        return self.carry_out(request, queryset, DISABLE)
+
     @button("Revoke", DELETE, icon="block")
     def revoke_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.carry_out_one(request, object_id, REVOKE)
+
+    @button("Disable", CHANGE, icon="pause")
+    def disable_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, DISABLE)
+
+    @button("Enable", CHANGE, icon="play_arrow")
+    def enable_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, ENABLE)
+
+    @button("Quarantine", CHANGE, icon="gpp_bad")
+    def quarantine_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, QUARANTINE)
+
+    @button("Rotate", CHANGE, icon="autorenew")
+    def rotate_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return rotate_page(self, request, self.one(request, object_id))
+
+    @unfold_action(description="Issue service key", icon="add")  # type: ignore[untyped-decorator]  # unfold has no types
+    def issue_service_key(self, request: HttpRequest) -> HttpResponse:
+        return issue_page(self, request)

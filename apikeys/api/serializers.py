@@ -1,9 +1,15 @@
-"""A key as clients see it (DESIGN §4): never a digest, never a secret."""
+"""A key as clients see it (DESIGN §4): never a digest, never a secret but in the one answer."""
 
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max, OuterRef, Subquery
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import User
-from apikeys.models import ApiKey
+from apikeys.api.limits import limits_of
+from apikeys.models import ApiKey, Grant, RetiredSecret, Tier
 
 
 class OwnerSerializer(serializers.ModelSerializer[User]):
@@ -13,22 +19,82 @@ class OwnerSerializer(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
+class KeyLimitSerializer(serializers.Serializer[object]):
+    name = serializers.CharField(help_text="daily, monthly; with key- those of the key's own tier.")
+    unit = serializers.CharField()
+    limit = serializers.IntegerField()
+
+
+class KeyGrantSerializer(serializers.ModelSerializer[Grant]):
+    class Meta:
+        model = Grant
+        fields = ["upstream", "methods", "paths"]
+        read_only_fields = fields
+
+
 class KeySerializer(serializers.ModelSerializer[ApiKey]):
+    """Its context holds ``now`` and ``tiers`` (by slug): context()."""
+
     is_active = serializers.SerializerMethodField()
     owner = OwnerSerializer(allow_null=True)
     tier = serializers.SlugField(source="tier_id", allow_null=True)
+    limits = serializers.SerializerMethodField()
+    grants = KeyGrantSerializer(many=True, help_text="The key's own; none: its member's.")
+    grace_ends_at = serializers.SerializerMethodField(
+        help_text="When the last old secret ends; null when there is none."
+    )
 
     class Meta:
         model = ApiKey
         fields = [
             "id", "name", "description", "key_type", "service_name", "role", "scopes", "tier",
-            "key_prefix", "is_active", "version", "metadata", "owner", "last_used_at",
-            "expires_at", "created_at",
+            "limits", "grants", "key_prefix", "is_active", "version", "metadata", "owner",
+            "last_used_at", "expires_at", "grace_ends_at", "created_at", "allowed_networks",
+            "rotate_every_days", "rotation_due_at",
         ]  # fmt: skip
         read_only_fields = fields
 
     def get_is_active(self, key: ApiKey) -> bool:
         return key.is_usable(self.context["now"])
+
+    @extend_schema_field(KeyLimitSerializer(many=True))
+    def get_limits(self, key: ApiKey) -> list[dict[str, Any]]:
+        return limits_of(key, self.context["tiers"])
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_grace_ends_at(self, key: ApiKey) -> str | None:
+        """Lists bring it along; one key asks."""
+        if hasattr(key, "grace_ends_at"):
+            end = key.grace_ends_at
+        else:
+            live = key.retired_secrets.filter(ends_at__gt=self.context["now"])
+            end = live.aggregate(end=Max("ends_at"))["end"]
+        return serializers.DateTimeField().to_representation(end) if end else None
+
+
+def context(now: datetime) -> dict[str, Any]:
+    """What KeySerializer needs to know besides the rows: one query for any number of keys."""
+    return {"now": now, "tiers": Tier.objects.in_bulk()}
+
+
+def grace_end(now: datetime) -> Subquery:
+    """To annotate as ``grace_ends_at``."""
+    live = RetiredSecret.objects.filter(key=OuterRef("pk"), ends_at__gt=now)
+    return Subquery(live.order_by("-ends_at").values("ends_at")[:1])
+
+
+class IssuedKeySerializer(KeySerializer):
+    """The only answer with a secret. A replay (Idempotency-Key) has null and secret_status."""
+
+    api_key = serializers.CharField(allow_null=True, help_text="The secret, this one time.")
+    rotate_url = serializers.CharField(help_text="Where to get a new secret if this one was lost.")
+    secret_status = serializers.ChoiceField(
+        ["delivered"], required=False, help_text="Only in a replay: the first answer had it."
+    )
+
+    class Meta(KeySerializer.Meta):
+        fields = [*KeySerializer.Meta.fields, "api_key", "rotate_url", "secret_status"]
+        read_only_fields = fields
 
 
 class LimitSerializer(serializers.Serializer[object]):

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
+from apikeys.gate.addresses import parse_address
 from apikeys.gate.request import GateRequest
 from apikeys.gate.scopes import effective
 from apikeys.gate.snapshot import Grant, KeySnapshot
 from momentry.common.scopes import holds
+
+NOT_FOR_MEMBERS: Final = frozenset({"keys:verify"})  # whatever scopes a member's key holds
 
 
 class Refusal(NamedTuple):
@@ -56,10 +59,22 @@ def check_member(_: GateRequest, key: KeySnapshot) -> Refusal | None:
     return None
 
 
+def check_network(request: GateRequest, key: KeySnapshot) -> Refusal | None:
+    """6: a key with networks of its own opens from these only; no address is none of them."""
+    if key.allowed is None:
+        return None
+    address = parse_address(request.client)
+    if address is not None and key.allowed.find(address):
+        return None
+    return Refusal("ip_not_allowed")
+
+
 def check_scope(request: GateRequest, key: KeySnapshot) -> Refusal | None:
     """7, scope: on upstreams here; REST views declare theirs and are asked in Django."""
     needed = "proxy:use" if request.upstream else request.scope
-    if needed and not holds(effective(key.scopes, key.role, key.key_type), needed):
+    held = effective(key.scopes, key.role, key.key_type)
+    is_members = needed in NOT_FOR_MEMBERS and key.key_type == "user"
+    if needed and (is_members or not holds(held, needed)):
         return Refusal("insufficient_scope", f"This needs the scope {needed}.", {"scope": needed})
     return None
 
@@ -83,4 +98,10 @@ def covers(grants: tuple[Grant, ...], request: GateRequest) -> bool:
     )
 
 
-CHECKS: Final[tuple[Check, ...]] = (check_life, check_member, check_scope, check_grant)
+CHECKS: Final[tuple[Check, ...]] = (
+    check_life,
+    check_member,
+    check_network,
+    check_scope,
+    check_grant,
+)

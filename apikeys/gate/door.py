@@ -1,57 +1,127 @@
 """The gateway's door to the gate: asyncio and psycopg. Django's is apikeys.services.gate."""
 
-from typing import Any
+import asyncio
+import contextlib
+from collections.abc import Coroutine, Generator
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 import psycopg_pool
 
-from apikeys.gate.effects import DatabaseUnavailable, Effect, LoadKey, Take, Taken
+from apikeys.gate import snapshot
+from apikeys.gate.addresses import AddressRules
+from apikeys.gate.effects import (
+    CountFailure,
+    DatabaseUnavailable,
+    Effect,
+    IsBlocked,
+    LoadKey,
+    MayLookUp,
+    Proven,
+    Take,
+    Taken,
+)
+from apikeys.gate.guard import Guard
+from apikeys.gate.inspection import Inspected, inspect
 from apikeys.gate.judge import Policy, judge
+from apikeys.gate.question import Question
 from apikeys.gate.request import GateRequest
-from apikeys.gate.snapshot import SNAPSHOT_SQL, KeySnapshot, from_row
+from apikeys.gate.snapshot import SNAPSHOT_SQL, KeySnapshot
 from apikeys.gate.verdict import Charge, Verdict
 from apikeys.ledger import sql, take
 
-Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Pool = psycopg_pool.AsyncConnectionPool[Connection]
 UNAVAILABLE = (psycopg.Error, psycopg_pool.PoolTimeout, OSError)
+R = TypeVar("R")
+
+
+class Charged(Protocol):
+    @property
+    def charges(self) -> tuple[Charge, ...]: ...
+
+
+C = TypeVar("C", bound=Charged)
 
 
 class AsyncDoor:
-    """Answers the gate's questions from PostgreSQL; connections are in autocommit."""
+    """Answers the gate's questions: from memory, from Valkey, from PostgreSQL (autocommit)."""
 
-    __slots__ = ("policy", "pool")
+    __slots__ = ("guard", "late", "policy", "pool", "rules")
 
-    def __init__(self, pool: Pool, policy: Policy) -> None:
+    def __init__(self, pool: Pool, policy: Policy, guard: Guard) -> None:
         self.pool = pool
         self.policy = policy
+        self.guard = guard
+        self.rules = AddressRules()
+        self.late: set[asyncio.Task[None]] = set()
 
     async def judge(self, request: GateRequest) -> Verdict:
         """The verdict; ``database_unavailable`` when the database does not answer."""
-        judging = judge(request, self.policy)
+        return await self.run(judge(request, self.policy))
+
+    async def inspect(self, question: Question) -> Inspected:
+        """Raises DatabaseUnavailable."""
+        return await self.run(inspect(question, self.policy))
+
+    async def within(self, seconds: float, work: Coroutine[Any, Any, C]) -> C | None:
+        """Its result, or None after that time. A query on a database that stands still cannot be
+        cancelled, so it is left behind; what it may still charge is given back."""
+        task = asyncio.get_running_loop().create_task(work)
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+        if done:
+            return task.result()
+        returning = asyncio.get_running_loop().create_task(self.return_late(task))
+        self.late.add(returning)
+        returning.add_done_callback(self.late.discard)
+        return None
+
+    async def return_late(self, task: "asyncio.Task[C]") -> None:
+        with contextlib.suppress(DatabaseUnavailable):
+            result = await task
+            await self.give_back(result.charges)
+
+    async def run(self, judging: Generator[Effect, Any, R]) -> R:
         try:
             effect = next(judging)
             while True:
                 try:
                     reply = await self.answer(effect)
-                except UNAVAILABLE:
+                except (*UNAVAILABLE, DatabaseUnavailable):
                     effect = judging.throw(DatabaseUnavailable())
                 else:
                     effect = judging.send(reply)
         except StopIteration as stop:
-            verdict: Verdict = stop.value
-            return verdict
+            result: R = stop.value
+            return result
 
-    async def answer(self, effect: Effect) -> KeySnapshot | Taken | None:
+    async def answer(self, effect: Effect) -> Any:
+        if isinstance(effect, IsBlocked):
+            return self.is_blocked(effect.address)
+        if isinstance(effect, Proven):
+            return self.guard.proven(effect.address, effect.secret)
+        if isinstance(effect, MayLookUp):
+            return await self.guard.may_look_up(effect.address, effect.secret)
+        if isinstance(effect, CountFailure):
+            return await self.guard.count_failure(effect.address)
         async with self.pool.connection() as connection:
             if isinstance(effect, LoadKey):
-                cursor = await connection.execute(SNAPSHOT_SQL, (effect.key_id,))
-                row = await cursor.fetchone()
-                return None if row is None else from_row(row)
+                return await self.load(connection, effect)
             return await self.take(connection, effect)
 
-    async def take(
-        self, connection: psycopg.AsyncConnection[tuple[Any, ...]], effect: Take
-    ) -> Taken:
+    def is_blocked(self, address: str) -> bool:
+        """While the rules were never read nobody's key is known to be welcome."""
+        if not self.rules.version:
+            raise DatabaseUnavailable
+        return self.rules.blocks(address)
+
+    async def load(self, connection: Connection, effect: LoadKey) -> KeySnapshot | None:
+        values = snapshot.parameters(effect.key_id, with_metadata=effect.with_metadata)
+        cursor = await connection.execute(SNAPSHOT_SQL, values)
+        row = await cursor.fetchone()
+        return None if row is None else snapshot.from_row(row)
+
+    async def take(self, connection: Connection, effect: Take) -> Taken:
         values = take.parameters(effect, self.policy.zone)
         while True:
             cursor = await connection.execute(sql.TAKE, values)

@@ -8,10 +8,39 @@ from apikeys.gate.snapshot import Quota
 from apikeys.gate.verdict import Charge, Limit
 
 
+class IsBlocked(NamedTuple):
+    """Reply: bool. Do the global IP rules block this address?"""
+
+    address: str
+
+
+class MayLookUp:
+    """Reply: lockout.Permit. May this address ask the database about this secret now?"""
+
+    __slots__ = ("address", "secret")
+
+    def __init__(self, address: str, secret: str) -> None:
+        self.address = address
+        self.secret = secret
+
+
+class Proven(MayLookUp):
+    """No reply is looked at. The secret opened its key: no lock-out ever slows it."""
+
+    __slots__ = ()
+
+
+class CountFailure(NamedTuple):
+    """Reply: seconds the address is still locked, 0 when it was not and the failure counted."""
+
+    address: str
+
+
 class LoadKey(NamedTuple):
     """Reply: KeySnapshot, or None when there is no such key."""
 
     key_id: UUID
+    with_metadata: bool = False
 
 
 class Take(NamedTuple):
@@ -30,7 +59,7 @@ class Taken(NamedTuple):
     exceeded: Limit | None
 
 
-Effect = LoadKey | Take
+Effect = IsBlocked | MayLookUp | Proven | CountFailure | LoadKey | Take
 
 
 class DatabaseUnavailable(Exception):

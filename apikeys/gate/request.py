@@ -11,9 +11,20 @@ ADMIN_PREFIX: Final = "/api/v1/admin/"
 class GateRequest:
     """``headers``: lower-case names, raw values. ``path`` has no query. ``upstream`` is "" on the
     REST API; ``rest`` is the path inside the upstream. ``scope``: what the door itself demands.
+    ``dry_run`` looks at what is left without taking the weight.
     """
 
-    __slots__ = ("client", "headers", "method", "path", "rest", "scope", "upstream", "weight")
+    __slots__ = (
+        "client",
+        "dry_run",
+        "headers",
+        "method",
+        "path",
+        "rest",
+        "scope",
+        "upstream",
+        "weight",
+    )
 
     def __init__(  # noqa: PLR0913  plain values of one request, by name
         self,
@@ -26,6 +37,7 @@ class GateRequest:
         rest: str = "",
         weight: int = 1,
         scope: str = "",
+        dry_run: bool = False,
     ) -> None:
         self.headers = headers
         self.method = method
@@ -35,16 +47,17 @@ class GateRequest:
         self.rest = rest
         self.weight = weight
         self.scope = scope
+        self.dry_run = dry_run
 
     @property
     def is_admin_route(self) -> bool:
         return self.path.startswith(ADMIN_PREFIX)
 
 
-FREE_OPERATIONS: Final = ("/api/v1/me", "/api/v1/admin/keys")
+FREE_OPERATIONS: Final = ("/api/v1/me", "/api/v1/admin/keys", "/api/v1/keys/verify")
 
 
 def weight_of(path: str) -> int:
-    """Units a REST call costs: reading oneself and managing keys are free (DESIGN §1)."""
+    """Units a REST call costs: reading oneself, managing and verifying keys are free."""
     free = any(path == base or path.startswith(base + "/") for base in FREE_OPERATIONS)
     return 0 if free else 1

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from momentry.common.scopes import holds
+
 MEMBER_SCOPES: Final = frozenset(
     {
         "videos:read",
@@ -14,6 +16,7 @@ MEMBER_SCOPES: Final = frozenset(
     }
 )
 
+SERVICE_SCOPES: Final = frozenset({"jobs:work", "hooks:sftpgo"})
 METRICS: Final = frozenset({"metrics:read", "usage:read"})
 VALIDATOR: Final = METRICS | {"keys:verify", "keys:read", "members:read"}
 ISSUER: Final = VALIDATOR | {"keys:write", "members:write", "provisioning:write"}
@@ -23,6 +26,15 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "issuer": ISSUER,
     "admin": frozenset({"*:*"}),
 }
+
+
+# Every scope there is. A wildcard is good when it stands for at least one of them.
+CATALOGUE: Final = MEMBER_SCOPES | SERVICE_SCOPES | ISSUER
+
+
+def meant_by(scope: str) -> frozenset[str]:
+    """The scopes of the catalogue that a scope or wildcard stands for; empty when unknown."""
+    return frozenset(known for known in CATALOGUE if holds(frozenset({scope}), known))
 
 
 def effective(scopes: frozenset[str], role: str, key_type: str) -> frozenset[str]:

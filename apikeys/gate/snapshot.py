@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from apikeys.gate.addresses import NetworkTable, allow_list
+
 SNAPSHOT_SQL: Final = """
 SELECT k.id, k.key_type, k.digest, k.role, k.scopes,
        k.revoked_at, k.quarantined_at, k.disabled_at, k.expires_at,
@@ -21,12 +23,13 @@ SELECT k.id, k.key_type, k.digest, k.role, k.scopes,
             OR g.tier_id = coalesce(u.tier, k.tier_id)),
        (SELECT coalesce(array_agg(r.digest), '{}') FROM apikeys_retiredsecret r
          WHERE r.key_id = k.id AND r.ends_at > statement_timestamp()),
-       statement_timestamp()
+       statement_timestamp(), k.allowed_networks, u.username,
+       CASE WHEN %(with_metadata)s THEN k.metadata END
   FROM apikeys_apikey k
   LEFT JOIN accounts_user u ON u.id = k.owner_id
   LEFT JOIN apikeys_tier mt ON mt.slug = u.tier
   LEFT JOIN apikeys_tier kt ON kt.slug = k.tier_id
- WHERE k.id = %s
+ WHERE k.id = %(key_id)s
 """
 
 
@@ -69,6 +72,14 @@ class KeySnapshot(NamedTuple):
     member_grants: tuple[Grant, ...]
     key_grants: tuple[Grant, ...]
     now: datetime
+    allowed: NetworkTable[bool] | None = None  # None: from everywhere
+    username: str = ""
+    metadata: dict[str, Any] | None = None  # only when it was asked for
+
+
+def parameters(key_id: UUID, *, with_metadata: bool = False) -> dict[str, Any]:
+    """What SNAPSHOT_SQL is sent."""
+    return {"key_id": key_id, "with_metadata": with_metadata}
 
 
 def from_row(row: tuple[Any, ...]) -> KeySnapshot:
@@ -91,6 +102,9 @@ def from_row(row: tuple[Any, ...]) -> KeySnapshot:
         member_grants=grants_of(grants, "member"),
         key_grants=grants_of(grants, "key"),
         now=row[19],
+        allowed=allow_list(tuple(row[20])) if row[20] else None,
+        username=row[21] or "",
+        metadata=row[22],
     )
 
 

@@ -31,6 +31,7 @@ class Verdict(NamedTuple):
 
     key_id and member_id are set on refusals too once the secret was proven: for the log row.
     ``credential``: lower-case name of the header that was judged, b"" when there was none.
+    ``at``: the database's time of a refusal, which the limits' resets are told from.
     """
 
     ok: bool
@@ -45,6 +46,7 @@ class Verdict(NamedTuple):
     charges: tuple[Charge, ...] = ()
     limits: tuple[Limit, ...] = ()
     credential: bytes = b""
+    at: datetime | None = None
 
 
 ANONYMOUS = "anonymous"

@@ -1,4 +1,6 @@
-"""Every write to a key: make, give its secret, revoke. Plaintext leaves once, as a return value."""
+"""Keys without ado: make with what is usual, give the secret, revoke. Plaintext leaves once, as a
+return value. Keys to order are in issue.py, their life after that in life.py and rotate.py.
+"""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -31,7 +33,7 @@ def create_member_key(owner: User, *, name: str, actor: str) -> ApiKey:
     """A key without a secret yet: it opens nothing until issue_secret or a claim."""
     key = ApiKey(name=name, owner=owner, scopes=sorted(MEMBER_SCOPES))
     key.expires_at = tier_expiry(owner.tier, key.created_at)
-    return save_new(key, prefix="muser", actor=actor)
+    return save_new(key, actor=actor)
 
 
 @transaction.atomic
@@ -42,15 +44,33 @@ def create_service_key(*, name: str, service_name: str, role: str, actor: str) -
         raise MomentryError("invalid_input", errors=[problem])
     kind = KeyType.ADMIN if role == "admin" else KeyType.SERVICE
     key = ApiKey(name=name, key_type=kind, service_name=service_name, role=role)
-    return save_new(key, prefix="madm" if kind == KeyType.ADMIN else "msvc", actor=actor)
+    return save_new(key, actor=actor)
 
 
-def save_new(key: ApiKey, *, prefix: str, actor: str) -> ApiKey:
-    key.key_prefix = keyformat.mask(prefix, key.id)
+def save_new(key: ApiKey, *, actor: str) -> ApiKey:
+    key.key_prefix = keyformat.mask(prefix_of(key), key.id)
     key.full_clean()
     key.save()
     record(Kind.APIKEY_CREATED, actor=actor, subject=f"key:{key.id.hex}", name=key.name)
     return key
+
+
+def prefix_of(key: ApiKey) -> str:
+    """``mtrial`` says that the key's own tier is the trial, whatever its member's is."""
+    if key.key_type == KeyType.USER:
+        return "mtrial" if key.tier_id == TRIAL else "muser"
+    return "madm" if key.key_type == KeyType.ADMIN else "msvc"
+
+
+def mint(key: ApiKey, now: datetime) -> str:
+    """A new secret for this key; nothing is stored."""
+    return keyformat.mint(
+        prefix_of(key),
+        key.id,
+        owner=key.owner_id.hex if key.owner_id else key.service_name,
+        pepper=peppers().signing,
+        at=int(now.timestamp()),
+    )
 
 
 def tier_expiry(slug: str, at: datetime) -> datetime | None:
@@ -62,14 +82,7 @@ def tier_expiry(slug: str, at: datetime) -> datetime | None:
 def issue_secret(key: ApiKey) -> str:
     """Mint the secret of an unclaimed key and store its digest. MomentryError conflict if it has
     one already or has ended: of two at once exactly one wins."""
-    now = timezone.now()
-    secret = keyformat.mint(
-        key.key_prefix.partition("_")[0],
-        key.id,
-        owner=key.owner_id.hex if key.owner_id else key.service_name,
-        pepper=peppers().signing,
-        at=int(now.timestamp()),
-    )
+    secret = mint(key, timezone.now())
     changed = ApiKey.objects.filter(
         pk=key.pk, digest=None, revoked_at=None, quarantined_at=None
     ).update(digest=peppers().digest(secret), version=F("version") + 1)

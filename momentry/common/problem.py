@@ -36,7 +36,8 @@ def render(code: str, *, request_id: str, detail: str | None = None, **extra: An
         **extra,
         "error": {"message": text, "type": entry.kind, "param": None, "code": code},
     }
-    body = json.dumps(document, ensure_ascii=False, default=str).encode()
+    # A detail may repeat what a client sent, and JSON can carry a lone surrogate.
+    body = json.dumps(document, ensure_ascii=False, default=str).encode(errors="replace")
     return Problem(entry.status, headers, body)
 
 

@@ -1,7 +1,26 @@
-"""The one question asked of scopes. Pure; which roles and members hold what is apikeys' matter."""
+"""The questions asked of scopes. Pure; which roles and members hold what is apikeys' matter."""
+
+from collections.abc import Iterable
+from functools import lru_cache
 
 
 def holds(scopes: frozenset[str], needed: str) -> bool:
     """``needed`` is ``subject:verb``; ``*`` on either side of a held scope stands for anything."""
+    return needed in scopes or not scopes.isdisjoint(wider(needed))
+
+
+@lru_cache(maxsize=256)
+def wider(needed: str) -> frozenset[str]:
+    """The wildcards that include it; remembered, for every request asks for one of a few."""
     subject, _, verb = needed.partition(":")
-    return not scopes.isdisjoint({needed, f"{subject}:*", f"*:{verb}", "*:*"})
+    return frozenset({f"{subject}:*", f"*:{verb}", "*:*"})
+
+
+def lacking(held: frozenset[str], wanted: Iterable[str]) -> list[str]:
+    """Those of ``wanted`` that are not held. A wanted wildcard needs a held one as wide: several
+    single scopes never add up to ``*``, for it also means scopes that come later."""
+    return sorted({scope for scope in wanted if not holds(held, scope)})
+
+
+def covers(held: frozenset[str], wanted: Iterable[str]) -> bool:
+    return not lacking(held, wanted)

@@ -2,17 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from apikeys.gate import decision
 from apikeys.gate.credential import find_credential
 from apikeys.gate.request import GateRequest, weight_of
 from apikeys.gate.verdict import ANONYMOUS, Verdict
-from proxy.gateway import own
+from proxy.gateway import own, verify
 from proxy.gateway.clients import describe_client
 from proxy.gateway.head import BadMessage
 from proxy.gateway.hygiene import Caller, to_django, to_upstream
+from proxy.gateway.own import guarded
 from proxy.gateway.paths import Kind, Route, classify
 from proxy.gateway.pool import PoolBusyError
 from proxy.gateway.response import ResponseHead
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 
 OPEN: Final = Route(Kind.OPEN)
 PROXIED: Final = Route(Kind.PROXY)
+PROBES: Final = frozenset((Kind.HEALTH, Kind.READY))
 DJANGO_MAX_BODY: Final = 10 << 20  # bytes; Django keeps a body whole before it looks at it
 DJANGO_TIMEOUTS: Final = (5.0, 60.0, 60.0)  # connect, first byte, idle
 NO_CREDENTIAL: Final = Verdict(ok=True, actor=ANONYMOUS)
+SCOPES: Final = {Kind.METRICS: "metrics:read", Kind.KEYS_VERIFY: "keys:verify"}
 GATE_SECONDS: Final = 8.0  # above the pool's wait and the statement time-out together
 REFUSAL_SECONDS: Final = 0.011  # every invalid_key leaves at the same time (DESIGN §5)
 CODE_LENGTH: Final = 40
@@ -38,13 +40,17 @@ def begin(exchange: "Exchange") -> None:
         exchange.client.peer, head.headers, head.host, core.settings.trusted
     )
     exchange.route = PROXIED if head.path.startswith(b"/proxy/") else OPEN
+    fault: BadMessage | None = None
     try:
         exchange.route = classify(head)
     except BadMessage as error:
-        if error.code != "upstream_unknown":  # that is said only to whoever has a key
-            exchange.fail(error.code, error.detail, **error.extra)
-            return
-    choose_door(exchange)
+        fault = error
+    if exchange.route.kind not in PROBES and core.door.rules.blocks(exchange.who.address):
+        exchange.fail("ip_blocked")
+    elif fault is not None and fault.code != "upstream_unknown":  # said only to who has a key
+        exchange.fail(fault.code, fault.detail, **fault.extra)
+    else:
+        choose_door(exchange)
 
 
 def choose_door(exchange: "Exchange") -> None:
@@ -60,14 +66,6 @@ def choose_door(exchange: "Exchange") -> None:
         forward_to_django(exchange)
     else:
         exchange.core.spawn(guarded(exchange, admit(exchange)))
-
-
-async def guarded(exchange: "Exchange", work: Coroutine[Any, Any, None]) -> None:
-    """A defect in one request's task ends that request and is said once."""
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001 - the outermost frame of a request
-        exchange.broke(error)
 
 
 async def admit(exchange: "Exchange") -> None:
@@ -87,25 +85,16 @@ async def admit(exchange: "Exchange") -> None:
         forward_to_upstream(exchange)
     elif exchange.route.kind is Kind.METRICS:
         await own.figures(exchange)
+    elif exchange.route.kind is Kind.KEYS_VERIFY:
+        verify.begin(exchange)
     else:
         forward_to_django(exchange)
 
 
 async def judge(exchange: "Exchange") -> Verdict:
-    """The gate's verdict within bounds. A query on a database that stands still cannot be
-    cancelled, so it is left behind; what it may still charge is given back."""
     door = exchange.core.door
-    judging = exchange.core.loop.create_task(door.judge(gate_request(exchange)))
-    done, _ = await asyncio.wait({judging}, timeout=GATE_SECONDS)
-    if done:
-        return judging.result()
-    exchange.core.spawn(return_late(exchange, judging))
-    return Verdict(ok=False, code="database_unavailable")
-
-
-async def return_late(exchange: "Exchange", judging: "asyncio.Task[Verdict]") -> None:
-    verdict = await judging
-    await exchange.core.door.give_back(verdict.charges)
+    verdict = await door.within(GATE_SECONDS, door.judge(gate_request(exchange)))
+    return verdict or Verdict(ok=False, code="database_unavailable")
 
 
 def gate_request(exchange: "Exchange") -> GateRequest:
@@ -120,7 +109,7 @@ def gate_request(exchange: "Exchange") -> GateRequest:
         upstream=route.slug.decode(),
         rest=route.rest.decode("latin-1"),
         weight=1 if charged else 0,
-        scope="metrics:read" if route.kind is Kind.METRICS else "",
+        scope=SCOPES.get(route.kind, ""),
     )
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 
+from apikeys.gate.addresses import parse_address
 from proxy.gateway.head import HOST, Fields
 
 LOCAL: Final = "127.0.0.1"  # the peer of a unix socket has no address
@@ -40,17 +41,6 @@ class TrustedNetworks:
                 self.known.clear()
             self.known[address] = answer
         return answer
-
-
-def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """IPv4-mapped IPv6 is unwrapped and a zone is dropped; None for anything else."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
 
 
 def peer_address(peer: str) -> str:

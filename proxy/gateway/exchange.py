@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from apikeys.gate.headers import legacy_headers, limit_headers
-from proxy.gateway import admission, record
+from proxy.gateway import admission, record, verify
 from proxy.gateway.answers import CONTINUE, Answer, refusal
 from proxy.gateway.chunked import encode, encode_last
 from proxy.gateway.facts import NEVER, Facts
@@ -63,6 +63,8 @@ class Exchange(Facts):
             self.fail("body_too_large")
         elif self.side is not None:
             self.side.transport.write(encode(data) if self.head.chunked else data)
+        elif self.held is not None:
+            self.held += data
 
     def request_end(self, trailers: Fields) -> None:
         if self.head.chunked and self.side is not None:
@@ -70,6 +72,8 @@ class Exchange(Facts):
         self.request_sent = True
         if not self.status:
             self.deadline = self.core.loop.time() + self.timeouts[1]
+        if self.held is not None:
+            verify.body_came(self, bytes(self.held))
 
     def trailers_up(self, trailers: Fields) -> Fields:
         """Django is shown none (DESIGN §8)."""
@@ -178,7 +182,7 @@ class Exchange(Facts):
     def encode(self, answer: Answer, *, close: bool) -> bytes:
         extra: list[tuple[bytes, bytes]] = []
         if self.verdict is not None and self.verdict.limits:
-            now = datetime.now(UTC)
+            now = self.verdict.at or datetime.now(UTC)
             limits = self.verdict.limits
             extra = limit_headers(limits, now) + legacy_headers(limits, now)
         self.first_byte = monotonic()

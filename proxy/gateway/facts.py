@@ -38,6 +38,7 @@ class Facts:
         "first_byte",
         "framing",
         "head",
+        "held",
         "id",
         "keeps",
         "max_body",
@@ -76,6 +77,7 @@ class Facts:
         self.upstream: Upstream | None = None
         self.target: Target | None = None
         self.side: UpstreamSide | None = None
+        self.held: bytearray | None = None  # the body, where we answer it ourselves
         self.block = b""  # the head as the upstream gets it
         self.sent = self.request_sent = False  # something, and all, of the request went up
         self.reused = self.retried = False  # the upstream's connection; the request

@@ -1,6 +1,7 @@
 """What the gateway answers by itself: /healthz, /readyz, /metrics."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 from apikeys.figures import SQL, render
 from apikeys.gate.door import UNAVAILABLE
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from proxy.gateway.exchange import Exchange
 
 EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def guarded(exchange: "Exchange", work: Coroutine[Any, Any, None]) -> None:
+    """A defect in one request's task ends that request and is said once."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001 - the outermost frame of a request
+        exchange.broke(error)
 
 
 def health(exchange: "Exchange") -> None:

@@ -6,10 +6,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from apikeys.gate.lockout import Rules
 from momentry.common.env import ConfigurationError, Environment
 from proxy.gateway.clients import TrustedNetworks
 
 POSTGRES: Final = ("postgresql", "postgres")
+VALKEY: Final = ("redis", "rediss", "unix")
 UNIX_PATH_LIMIT: Final = 107
 
 
@@ -36,6 +38,8 @@ class Settings:
     db_max_connections: int
     db_acquire_timeout: float
     nonce: str
+    redis_url: str
+    lockout: Rules
 
 
 def read_settings(environment: Environment, *, workers: int | None = None) -> Settings:
@@ -51,6 +55,11 @@ def read_settings(environment: Environment, *, workers: int | None = None) -> Se
         db_max_connections=environment.integer("DB_MAX_CONNECTIONS", 10, low=1, high=1000),
         db_acquire_timeout=environment.number("DB_ACQUIRE_TIMEOUT_SECONDS", 2, low=0.05, high=60),
         nonce=environment.text("MOMENTRY_NONCE", ""),
+        redis_url=environment.url("REDIS_URL", None, VALKEY),
+        lockout=Rules(
+            environment.integer("RATE_LIMIT_MAX_ATTEMPTS", 5, low=1, high=100_000),
+            environment.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1, high=86_400),
+        ),
     )
 
 

@@ -13,8 +13,9 @@ import psycopg
 import psycopg_pool
 import uvloop
 
-from apikeys.gate import decision
-from apikeys.gate.door import AsyncDoor
+from apikeys.gate import decision, guard
+from apikeys.gate.addresses import RULES_SQL, RULES_VERSION_SQL
+from apikeys.gate.door import UNAVAILABLE, AsyncDoor
 from apikeys.gate.judge import Policy
 from momentry.common.crypto.keyring import KeyRing
 from proxy.gateway.client_side import ClientSide
@@ -26,9 +27,11 @@ from proxy.gateway.readiness import Probe
 from proxy.gateway.settings import Settings
 from proxy.gateway.upstreams import ROWS_SQL, VERSION_SQL
 
-Pool = psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Pool = psycopg_pool.AsyncConnectionPool[Connection]
 
-POLL_SECONDS: Final = 0.5
+POLL_SECONDS: Final = 0.4
+FIRST_READ_SECONDS: Final = 1.0  # the kernel keeps connections so long; then we serve without
 STATEMENT_TIMEOUT: Final = "-c statement_timeout=5000"
 RECONNECT_SECONDS: Final = 2.0  # the pool's own back-off would grow to minutes
 BACKLOG: Final = 4096
@@ -78,13 +81,15 @@ async def serve(child: Child) -> None:
     pool = make_pool(child.settings)
     core = make_core(child, loop, pool)
     await pool.open()
+    with contextlib.suppress(TimeoutError, *UNAVAILABLE):
+        await asyncio.wait_for(refresh(core, pool, child.secrets.ring), FIRST_READ_SECONDS)
     server = await loop.create_server(
         lambda: ClientSide(core), sock=child.listener, backlog=BACKLOG
     )
     log = loop.create_task(core.log.run())
     background = [
         loop.create_task(sweep_forever(core)),
-        loop.create_task(watch_upstreams(core, pool, child.secrets.ring)),
+        loop.create_task(watch_tables(core, pool, child.secrets.ring)),
     ]
     await stop.wait()
     await drain(core, server, child.listener)
@@ -97,31 +102,50 @@ def make_core(child: Child, loop: asyncio.AbstractEventLoop, pool: Pool) -> Core
     key = child.secrets.ring.derive(decision.PURPOSE)
     core = Core(loop, child.settings, child.metrics, key)
     core.log = LogWriter(child.settings.database_url, child.metrics)
-    core.door = AsyncDoor(pool, child.secrets.policy)
+    policy, settings = child.secrets.policy, child.settings
+    valkey = guard.connect(settings.redis_url)
+    watch = guard.Guard(valkey, settings.lockout, policy.peppers.signing)
+    core.door = AsyncDoor(pool, policy, watch)
     core.readiness = Probe(pool, core)
     return core
 
 
-async def watch_upstreams(core: Core, pool: Pool, ring: KeyRing) -> None:
-    """The table follows the database within POLL_SECONDS; what was read last holds meanwhile."""
+async def watch_tables(core: Core, pool: Pool, ring: KeyRing) -> None:
+    """Upstreams and IP rules follow the database within half a second; what was read last holds
+    meanwhile."""
     while True:
+        await asyncio.sleep(POLL_SECONDS)
         try:
-            await refresh_upstreams(core, pool, ring)
-        except (psycopg.Error, psycopg_pool.PoolTimeout, OSError):
-            with contextlib.suppress(psycopg.Error, psycopg_pool.PoolTimeout, OSError):
+            await refresh(core, pool, ring)
+        except UNAVAILABLE:
+            with contextlib.suppress(*UNAVAILABLE):
                 await pool.check()  # after a restart of the database every connection is dead
         except Exception as error:  # noqa: BLE001 - a defect must not freeze the table for ever
-            core.report("the upstreams cannot be read", error)
-        await asyncio.sleep(POLL_SECONDS)
+            core.report("the upstreams or IP rules cannot be read", error)
 
 
-async def refresh_upstreams(core: Core, pool: Pool, ring: KeyRing) -> None:
+async def refresh(core: Core, pool: Pool, ring: KeyRing) -> None:
     async with pool.connection() as connection:
-        cursor = await connection.execute(VERSION_SQL)
-        found = await cursor.fetchone()
-        version = found[0] if found else ""
-        if version == core.table.version:
-            return
+        await refresh_rules(core, connection)
+        await refresh_upstreams(core, connection, ring)
+
+
+async def refresh_rules(core: Core, connection: Connection) -> None:
+    rules = core.door.rules
+    cursor = await connection.execute(RULES_VERSION_SQL)
+    found = await cursor.fetchone()
+    version = found[0] if found else ""
+    if version != rules.version:
+        cursor = await connection.execute(RULES_SQL)
+        for fault in rules.replace([(row[0], row[1]) for row in await cursor.fetchall()], version):
+            logger.error(fault)
+
+
+async def refresh_upstreams(core: Core, connection: Connection, ring: KeyRing) -> None:
+    cursor = await connection.execute(VERSION_SQL)
+    found = await cursor.fetchone()
+    version = found[0] if found else ""
+    if version != core.table.version:
         cursor = await connection.execute(ROWS_SQL)
         for fault in core.table.replace(await cursor.fetchall(), ring, version):
             logger.error(fault)
@@ -159,6 +183,7 @@ async def finish(core: Core, log: "asyncio.Task[None]", pool: Pool) -> None:
     if core.tasks:
         await asyncio.wait(core.tasks, timeout=1)
     core.close_pools()
+    await core.door.guard.close()
     core.log.close()
     await asyncio.wait({log}, timeout=FLUSH_SECONDS)
     if lost := core.log.waiting():

@@ -39,7 +39,7 @@ def test_every_model_has_a_page_but_the_log_batches() -> None:
 
     assert registered == {
         "accounts.Site", "accounts.User", "apikeys.ApiKey", "apikeys.Counter", "apikeys.Grant",
-        "apikeys.RequestLog", "apikeys.Tier", "events.Event", "events.Mail",
+        "apikeys.IpRule", "apikeys.RequestLog", "apikeys.Tier", "events.Event", "events.Mail",
         "provisioning.ClaimLink", "provisioning.InboxEvent", "proxy.Upstream",
     }  # fmt: skip
     assert LogBatch not in MODELS

@@ -7,10 +7,14 @@ from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from accounts.models import User
-from apikeys.gate.snapshot import SNAPSHOT_SQL, Grant, Quota, from_row
+from apikeys.gate.checks import CHECKS
+from apikeys.gate.effects import LoadKey
+from apikeys.gate.request import GateRequest
+from apikeys.gate.snapshot import SNAPSHOT_SQL, Grant, Quota, from_row, parameters
 from apikeys.models import Grant as GrantRow
 from apikeys.models import LogBatch, RequestLog, RetiredSecret, Tier
 from apikeys.requestlog import row
+from apikeys.services import gate
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 def snapshot_of(key):
     with connection.cursor() as cursor:
-        cursor.execute(SNAPSHOT_SQL, [key.pk])
+        cursor.execute(SNAPSHOT_SQL, parameters(key.pk))
         found = cursor.fetchone()
     return found and from_row(found)
 
@@ -136,3 +140,22 @@ def test_retired_secrets_count_until_their_own_end():
     key.refresh_from_db()
 
     assert snapshot_of(key).digests == (key.digest, "ends")
+
+
+def test_one_statement_reads_all_that_the_checks_need(django_assert_num_queries):
+    key = make.key(make.member(tier=make.tier("both", requests_per_month=50).slug)).key
+    GrantRow.objects.create(key=key, upstream="echo")
+    RetiredSecret.objects.create(key=key, digest="kept", ends_at=timezone.now() + timedelta(days=1))
+    request = GateRequest(
+        (), method="GET", path="/proxy/echo/x", client="192.0.2.1", upstream="echo", rest="/x"
+    )
+
+    with django_assert_num_queries(1):
+        found = gate.answer(LoadKey(key.pk), gate.policy())
+        refusals = [check(request, found) for check in CHECKS]
+
+    assert set(refusals) == {None}
+    assert (len(found.digests), found.tier, found.member_status) == (2, "both", "active")
+    assert found.quotas
+    assert found.member_grants
+    assert found.key_grants

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLResolver, get_resolver
 
-from apikeys.gate.scopes import MEMBER_SCOPES, ROLES
+from apikeys.gate.scopes import CATALOGUE, MEMBER_SCOPES, ROLES
 from momentry.common.scopes import holds
 from momentry.metrics import SCOPE as METRICS_SCOPE
 from tests.docs.pages import page, table_rows
@@ -19,9 +19,8 @@ def rows_with(columns: int) -> list[list[str]]:
 
 def test_the_scope_table_is_what_keys_hold():
     found = {row[0]: row[1:] for row in rows_with(6)}
-    named = MEMBER_SCOPES | {scope for role in COLUMNS[:3] for scope in ROLES[role]}
 
-    assert found == {scope: marks(scope) for scope in named}
+    assert found == {scope: marks(scope) for scope in CATALOGUE}
 
 
 def test_the_roles_are_the_ones_of_the_table():
@@ -34,22 +33,22 @@ def marks(scope: str) -> list[str]:
 
 
 def test_the_route_table_is_what_the_views_declare():
-    found = {(row[0], row[1]): row[2:] for row in rows_with(4)}
+    found = {(row[0], row[1]): row[2:] for row in rows_with(4) if row[1].startswith("/")}
 
     assert found == dict(declared())
 
 
 def declared() -> Iterator[tuple[tuple[str, str], list[str]]]:
     yield ("GET", "/metrics"), [METRICS_SCOPE, "none"]
-    for path, view, methods in views(get_resolver(), "/"):
-        scopes: dict[str, str] = getattr(view, "scopes", {})
-        staff: dict[str, str] = getattr(view, "staff_permissions", {})
+    for path, view, given, methods in views(get_resolver(), "/"):
+        scopes: dict[str, str] = given.get("scopes", getattr(view, "scopes", {}))
+        staff = given.get("staff_permissions", getattr(view, "staff_permissions", {}))
         for method in methods & set(scopes):
             yield (method, shown(path)), [scopes[method] or "none", staff.get(method, "none")]
 
 
-def views(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Any, set[str]]]:
-    """Path, class and the methods that its route maps, of every class-based view."""
+def views(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Any, Any, set[str]]]:
+    """Path, class, what the route says otherwise, and its methods, of every class-based view."""
     for entry in resolver.url_patterns:
         path = prefix + str(entry.pattern)
         if isinstance(entry, URLResolver):
@@ -59,9 +58,10 @@ def views(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Any, set[st
         view = getattr(callback, "cls", None) or getattr(callback, "view_class", None)
         if view is not None:
             actions = getattr(callback, "actions", None) or view.http_method_names
-            yield path, view, {method.upper() for method in actions}
+            given = getattr(callback, "initkwargs", {})
+            yield path, view, given, {method.upper() for method in actions}
 
 
 def shown(path: str) -> str:
     """``/api/v1/admin/keys/<uuid:pk>`` as clients read it."""
-    return path.replace("<uuid:pk>", "{id}")
+    return path.replace("<uuid:pk>", "{id}").replace("<int:pk>", "{id}")

@@ -59,6 +59,10 @@ class Database:
                 Grant.objects.create(member=member, upstream=name)
             return make.key(member).secret
 
+    def fetch(self, statement: str, *values: object) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.conninfo, autocommit=True) as direct:
+            return direct.execute(statement, values).fetchall()
+
     def execute(self, statement: str, *values: object) -> None:
         with psycopg.connect(self.conninfo, autocommit=True) as direct:
             direct.execute(statement, values)

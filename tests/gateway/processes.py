@@ -109,7 +109,10 @@ def request(method: str, path: str, key: str = "", *fields: str, body: bytes = b
 
 def environment(**given: str) -> dict[str, str]:
     """The tests' own secrets, nothing else of the caller's settings."""
-    kept = ("PATH", "HOME", "ENCRYPTION_KEY", "API_KEY_PEPPERS", "ADMIN_TOKEN", "MOMENTRY_ENV")
+    kept = (
+        "PATH", "HOME", "ENCRYPTION_KEY", "API_KEY_PEPPERS", "ADMIN_TOKEN", "MOMENTRY_ENV",
+        "REDIS_URL", "RATE_LIMIT_MAX_ATTEMPTS",
+    )  # fmt: skip
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
     return inherited | {"PORT": "0", "PYTHONUNBUFFERED": "1"} | given
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from apikeys.gate.door import AsyncDoor
+from apikeys.gate.lockout import Rules
 from proxy.gateway import connection
 from proxy.gateway.client_side import ClientSide
 from proxy.gateway.clients import TrustedNetworks
@@ -24,8 +26,12 @@ async def connected() -> AsyncIterator[tuple[Connection, Reader, Writer]]:
     loop = asyncio.get_running_loop()
     silent = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
     place = Address("", *silent.sockets[0].getsockname())
-    settings = Settings("127.0.0.1", 0, 1, "", place, TrustedNetworks(), 1.0, 1, 1.0, "")
+    settings = Settings(
+        "127.0.0.1", 0, 1, "", place, TrustedNetworks(), 1.0, 1, 1.0, "", "", Rules()
+    )
     core = Core(loop, settings, Metrics(1), b"")
+    core.door = AsyncDoor(None, None, None)  # open routes ask it for nothing but IP rules
+    core.door.rules.replace([], "read")
     server = await loop.create_server(lambda: ClientSide(core), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     await asyncio.sleep(0.05)

@@ -1,0 +1,83 @@
+"""What the OpenAPI document says of key management: error codes, headers, examples."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from momentry.common.errors import CODES
+from momentry.common.problem import CONTENT_TYPE
+
+PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
+KEY_ID: Final = OpenApiParameter("id", UUID, OpenApiParameter.PATH, description="The key's id.")
+IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Makes a repeat safe for 24 hours; a replay has no secret.",
+)
+IF_MATCH: Final = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description='The ETag that was read, such as "3"; without it the last writer wins.',
+)
+ALWAYS: Final = ("missing_key", "insufficient_scope")
+WRITES: Final = (*ALWAYS, "not_found", "conflict")
+ISSUES: Final = (
+    *ALWAYS, "upstream_forbidden", "permission_denied", "conflict", "idempotency_in_progress",
+    "invalid_input", "idempotency_mismatch",
+)  # fmt: skip
+
+
+def problems(*codes: str) -> dict[Any, OpenApiResponse]:
+    """Problem documents by status, each saying which codes it may carry."""
+    found: dict[int, list[str]] = {}
+    for code in codes:
+        found.setdefault(CODES[code].status, []).append(f"`{code}`: {CODES[code].title}.")
+    return {
+        (status, CONTENT_TYPE): OpenApiResponse(response=PROBLEM, description=" ".join(lines))
+        for status, lines in found.items()
+    }
+
+
+def request_example(name: str, value: dict[str, Any]) -> OpenApiExample:
+    return OpenApiExample(name, value=value, request_only=True)
+
+
+MEMBER_KEY: Final = request_example(
+    "A member's key",
+    {
+        "owner": "0193a1c8-f0a7-7c8e-9d0b-7d1f2c3a4b5e",
+        "name": "Laptop",
+        "scopes": ["proxy:use", "videos:read"],
+        "expires_in_days": 90,
+        "grants": [{"upstream": "llm", "methods": ["POST"], "paths": ["/v1/chat/"]}],
+    },
+)
+SERVICE_KEY: Final = request_example(
+    "A service's key",
+    {
+        "service_name": "prometheus",
+        "name": "Prometheus",
+        "role": "metrics",
+        "allowed_networks": ["192.0.2.0/24"],
+        "rotate_every_days": 180,
+    },
+)
+OWN_KEY: Final = request_example(
+    "A key of my own", {"name": "Laptop", "scopes": ["proxy:use"], "expires_in_days": 30}
+)
+CHANGE: Final = request_example("Another name, no end", {"name": "Desk", "expires_at": None})
+ROTATE: Final = request_example("One hour of grace", {"grace_seconds": 3600})
+LEAKED: Final = request_example("Found in public", {"reason": "found in a public repository"})
+REPLAY: Final = OpenApiExample(
+    "Replay",
+    response_only=True,
+    summary="The same Idempotency-Key again: the other fields are as in the first answer.",
+    value={
+        "api_key": None,
+        "secret_status": "delivered",
+        "rotate_url": "/api/v1/admin/keys/0193a1c8-f0a7-4c8e-9d0b-7d1f2c3a4b5e/rotate",
+    },
+)

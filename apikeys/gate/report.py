@@ -1,0 +1,133 @@
+"""What POST /api/v1/keys/verify answers, from a verdict and the key it is about. Pure."""
+
+from typing import Any, Final, NamedTuple
+
+from apikeys.gate.question import Question
+from apikeys.gate.scopes import effective
+from apikeys.gate.snapshot import KeySnapshot
+from apikeys.gate.verdict import Limit, Verdict
+from momentry.common.errors import CODES
+
+Document = dict[str, Any]
+
+
+class Step(NamedTuple):
+    """One check as ``explain`` shows it; ``codes`` are the refusals it can make."""
+
+    number: int
+    name: str
+    codes: tuple[str, ...]
+
+
+# The table of DESIGN §5, as far as it applies to a key in a body: exactly one credential is given.
+STEPS: Final = (
+    Step(2, "address", ("ip_blocked",)),
+    Step(3, "secret", ("invalid_key",)),
+    Step(4, "life", ("key_revoked", "key_quarantined", "key_disabled", "key_expired")),
+    Step(5, "member", ("member_suspended",)),
+    Step(6, "network", ("ip_not_allowed",)),
+    Step(7, "resource", ("insufficient_scope", "upstream_forbidden")),
+    Step(9, "quota", ("quota_exceeded",)),
+)
+REMEDIES: Final = {
+    "ip_blocked": "Staff remove or narrow the IP rule that blocks this address.",
+    "invalid_key": "Send the key exactly as it was issued, or issue a new one.",
+    "key_revoked": "A revoked key stays revoked: issue a new one.",
+    "key_quarantined": "The key has leaked: issue a new one.",
+    "key_disabled": "Enable the key.",
+    "key_expired": "Give the key a later end, or issue a new one.",
+    "member_suspended": "Resume the member.",
+    "ip_not_allowed": "Call from one of the key's networks and say so in ip, or add the network.",
+    "insufficient_scope": "Give the key the scope that detail names.",
+    "upstream_forbidden": "Grant the upstream, method and path to the tier, member and key.",
+    "quota_exceeded": "Wait until reset_at, lower cost, or raise the limit.",
+}
+UNLIMITED: Final = ("daily", "monthly")
+
+
+def report(question: Question, verdict: Verdict, key: KeySnapshot | None) -> Document:
+    """``key`` only when its secret was proven: nothing is told of one that was not."""
+    document = {
+        "valid": verdict.ok,
+        "code": verdict.code or None,
+        "detail": detail_of(verdict),
+        **(about(key) if key is not None else dict.fromkeys(ABOUT)),
+        "limits": limits_of(verdict, key),
+    }
+    if question.explain:
+        document["checks"] = explain(verdict)
+    return document
+
+
+ABOUT: Final = ("key_id", "owner", "key_type", "role", "scopes", "metadata", "tier")
+
+
+def about(key: KeySnapshot) -> Document:
+    owner = None
+    if key.member_id is not None:
+        owner = {"id": str(key.member_id), "username": key.username}
+    return {
+        "key_id": str(key.key_id),
+        "owner": owner,
+        "key_type": key.key_type,
+        "role": key.role or None,
+        "scopes": sorted(effective(key.scopes, key.role, key.key_type)),
+        "metadata": key.metadata or {},
+        "tier": key.tier or None,
+    }
+
+
+def detail_of(verdict: Verdict) -> str | None:
+    if verdict.ok:
+        return None
+    return verdict.detail or f"{CODES[verdict.code].title}."
+
+
+def limits_of(verdict: Verdict, key: KeySnapshot | None) -> list[Document]:
+    """Every limit; the periods without one are said to be unlimited, once they were looked at."""
+    if key is None or not (verdict.ok or verdict.limits):
+        return []
+    named = {limit.name for limit in verdict.limits}
+    free = [unlimited(name) for name in UNLIMITED if name not in named]
+    return [limited(limit) for limit in verdict.limits] + free
+
+
+def limited(limit: Limit) -> Document:
+    return {
+        "name": limit.name,
+        "unit": limit.unit,
+        "is_rate_limited": True,
+        "limit": limit.limit,
+        "remaining": limit.remaining,
+        "reset_at": limit.reset_at.isoformat(),
+    }
+
+
+def unlimited(name: str) -> Document:
+    return {
+        "name": name,
+        "unit": "requests",
+        "is_rate_limited": False,
+        "limit": None,
+        "remaining": None,
+        "reset_at": None,
+    }
+
+
+def explain(verdict: Verdict) -> list[Document]:
+    """Every check in its order; after the one that failed nothing was looked at."""
+    checks: list[Document] = []
+    outcome = "passed"
+    for step in STEPS:
+        failed = verdict.code in step.codes
+        checks.append(
+            {
+                "number": step.number,
+                "check": step.name,
+                "outcome": "failed" if failed else outcome,
+                "code": verdict.code if failed else None,
+                "remedy": REMEDIES[verdict.code] if failed else None,
+            }
+        )
+        outcome = "not_reached" if failed else outcome
+    return checks

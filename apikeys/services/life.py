@@ -1,0 +1,56 @@
+"""A key's life between issue and purge: disabled, enabled, quarantined. Revoking is in keys.py."""
+
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from apikeys.models import ApiKey
+from events.kinds import Kind
+from events.services import record
+from momentry.common.errors import MomentryError
+
+ALIVE: Final[dict[str, Any]] = {"revoked_at": None, "quarantined_at": None, "purged_at": None}
+ENDED: Final = "This key has ended for good."
+
+
+@transaction.atomic
+def disable_key(key: ApiKey, *, actor: str) -> bool:
+    """Stop the key for a while. False when it was disabled; MomentryError conflict when ended."""
+    rows = ApiKey.objects.filter(pk=key.pk, disabled_at=None, **ALIVE)
+    changed = change(rows, disabled_at=timezone.now())
+    return noted(changed, key, Kind.APIKEY_DISABLED, actor=actor)
+
+
+@transaction.atomic
+def enable_key(key: ApiKey, *, actor: str) -> bool:
+    """Let it work again. False when it was not disabled; conflict when it has ended."""
+    rows = ApiKey.objects.filter(pk=key.pk, disabled_at__isnull=False, **ALIVE)
+    return noted(change(rows, disabled_at=None), key, Kind.APIKEY_ENABLED, actor=actor)
+
+
+@transaction.atomic
+def quarantine_key(key: ApiKey, *, actor: str, reason: str = "") -> bool:
+    """End a key that leaked, with all its secrets. There is no way back: issue another one.
+    False when it was quarantined already; conflict when it was revoked."""
+    rows = ApiKey.objects.filter(pk=key.pk, **ALIVE)
+    changed = change(rows, quarantined_at=timezone.now())
+    if not changed and ApiKey.objects.filter(pk=key.pk, revoked_at=None).exists():
+        return False
+    details = {"reason": reason} if reason else {}
+    return noted(changed, key, Kind.APIKEY_QUARANTINED, actor=actor, **details)
+
+
+def change(rows: QuerySet[ApiKey], **values: Any) -> bool:
+    """One conditional UPDATE: of two at once one changes the row."""
+    return bool(rows.update(version=F("version") + 1, **values))
+
+
+def noted(changed: bool, key: ApiKey, kind: Kind, *, actor: str, **details: Any) -> bool:
+    """The event of a change; without one, conflict when the key could not change any more."""
+    if changed:
+        record(kind, actor=actor, subject=f"key:{key.pk.hex}", **details)
+    elif not ApiKey.objects.filter(pk=key.pk, **ALIVE).exists():
+        raise MomentryError("conflict", ENDED)
+    return changed
