@@ -21,7 +21,7 @@ PROVEN_SECONDS: Final = 3600  # a secret that opened its key is known so long
 TELL_SECONDS: Final = 600.0  # how often Valkey is told again
 LOOK_ARGUMENTS: Final = (1000,)  # SLOT_SECONDS in ms
 CLEAR_SECONDS: Final = 1.0  # how long an address with a right key need not be asked about
-TIMEOUT_SECONDS: Final = 0.025  # two calls of a request stay below 50 ms
+TIMEOUT_SECONDS: Final = 0.1  # a stall shorter than this must not split the count by process
 AWAY_SECONDS: Final = 1.0  # how long Valkey is left alone after it did not answer
 
 # KEYS: times, lock. ARGV: attempts, window in ms. The last failures' times are kept, so any window

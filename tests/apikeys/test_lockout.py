@@ -161,7 +161,7 @@ def test_valkey_that_is_away_is_asked_once_a_second(lone):
 
     fail(lone, 200)
 
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 2
 
 
 def test_memory_is_bounded():

@@ -215,7 +215,9 @@ def test_a_deferred_value_is_not_written_by_save() -> None:
 
 
 def test_bulk_create_seals_each_row() -> None:
-    mails = Mail.objects.bulk_create([Mail(template="t", recipient=f"{n}@example.org") for n in "abc"])
+    mails = Mail.objects.bulk_create(
+        [Mail(template="t", recipient=f"{n}@example.org") for n in "abc"]
+    )
 
     stored = {mail.pk: mail.recipient for mail in Mail.objects.all()}
     assert stored == {mail.pk: mail.recipient for mail in mails}
