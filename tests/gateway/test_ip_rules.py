@@ -74,11 +74,11 @@ def test_rules_are_followed_within_half_a_second_each_way(behind: Gateway, rules
             rules.execute("DELETE FROM apikeys_iprule")
         began = time.monotonic()
         while is_blocked(behind, BLOCKED) is not blocks:
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 2
             time.sleep(0.01)
         waits.append(time.monotonic() - began)
 
-    assert max(waits) < 5
+    assert max(waits) < 0.75  # half a second, and what this machine adds
 
 
 def clear(database: Database) -> None:

@@ -195,5 +195,5 @@ def test_a_valkey_that_hangs_costs_50_ms_at_most(start: Start, key: str, hung: s
         slowest = max(slowest, time.monotonic() - began)
         time.sleep(1.1)  # so that it is asked again
 
-    assert slowest < 2  # each waits for at most two bounded calls
+    assert slowest < 0.2 + 0.1  # two bounded calls, and what this machine adds
     assert codes(gateway, 6)[-1] == "locked_out"
