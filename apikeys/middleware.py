@@ -17,10 +17,12 @@ from django.utils import timezone
 from apikeys.gate import decision as decisions
 from apikeys.gate.checks import life_refusal
 from apikeys.gate.headers import legacy_headers, limit_headers
-from apikeys.gate.request import GateRequest, weight_of
+from apikeys.gate.request import GateRequest, shown_of, weight_of
+from apikeys.gate.scopes import is_members
 from apikeys.gate.verdict import ADMIN_TOKEN, KEY, Verdict
+from apikeys.gate.windows import returned
 from apikeys.models import ApiKey
-from apikeys.requestlog.insert import insert_row
+from apikeys.requestlog.insert import insert_row, touch_key
 from apikeys.services import gate
 from momentry.common.access import Access, GatedRequest
 from momentry.common.crypto.keyring import get_ring
@@ -30,7 +32,7 @@ from momentry.common.request_id import FROM_GATEWAY
 
 API = "/api/v1/"
 OPEN = ("/api/v1/webhooks/",)
-REFUSAL_SECONDS = 0.011  # every invalid_key leaves at the same time (DESIGN §5)
+DENIED = (401, 403)  # of a key that the gate admitted and Django then refused: not used
 SCOPE_KEY = "momentry.decision"
 Response = Callable[[HttpRequest], HttpResponse]
 
@@ -57,12 +59,19 @@ class ApiKeyMiddleware:
         started = time.monotonic()
         at = timezone.now()
         verdict = gate.judge_request(gate_request(request))
-        if verdict.code == "invalid_key":
-            time.sleep(max(0.0, REFUSAL_SECONDS - (time.monotonic() - started)))
-        response = self.serve(request, verdict)
-        if response.status_code == 403 and verdict.charges:
-            gate.give_back(verdict.charges)
-        insert_row(request, response, verdict, at, (time.monotonic() - started) * 1000)
+        leaves_at = started + gate.refusal_seconds(verdict.code)
+        free = False
+        try:
+            response = self.serve(request, verdict)
+            free = is_free(response)
+        finally:
+            gate.settle(verdict, free=free)
+        if verdict.ok and verdict.key_id and response.status_code not in DENIED:
+            touch_key(verdict.key_id, at)
+        elapsed = max(leaves_at, time.monotonic()) - started
+        insert_row(request, response, verdict, at, elapsed * 1000)
+        # Last of all: who did not ask the database for the key pays here for its first statement.
+        time.sleep(max(0.0, leaves_at - time.monotonic()))
         return response
 
     def serve(self, request: HttpRequest, verdict: Verdict) -> HttpResponse:
@@ -83,10 +92,14 @@ def read_decision(request: HttpRequest, header: str) -> decisions.Decision:
     scope = getattr(request, "scope", {})
     found = scope.get(SCOPE_KEY)
     if isinstance(found, decisions.Decision):
-        return found
-    if found is not None:
+        decision = found
+    elif found is not None:
         raise decisions.InvalidDecision
-    return verify(header, request.method or "", request.get_full_path())
+    else:
+        decision = verify(header, request.method or "", request.get_full_path())
+    if decision.client != request.META["REMOTE_ADDR"]:  # what the gateway sent as forwarded-for
+        raise decisions.InvalidDecision
+    return decision
 
 
 def verify(header: str, method: str, target: str) -> decisions.Decision:
@@ -106,6 +119,7 @@ def gate_request(request: HttpRequest) -> GateRequest:
         path=request.path,
         client=request.META.get("REMOTE_ADDR", ""),
         weight=weight_of(request.path),
+        hold=shown_of(request.path),
     )
 
 
@@ -139,8 +153,7 @@ def access_of(verdict: Verdict) -> Access:
     if verdict.actor == ADMIN_TOKEN:
         return Access(actor=ADMIN_TOKEN)
     if verdict.actor == KEY and verdict.key_id is not None:
-        is_member_key = verdict.key_type == "user"
-        return Access(f"key:{verdict.key_id.hex}", verdict.scopes, is_member_key)
+        return Access(f"key:{verdict.key_id.hex}", verdict.scopes, is_members(verdict.key_type))
     return Access()
 
 
@@ -150,16 +163,23 @@ def answer_refusal(verdict: Verdict) -> HttpResponse:
 
 
 def with_limits(response: HttpResponse, verdict: Verdict) -> HttpResponse:
-    now = verdict.at or datetime.now(UTC)
-    for name, value in limit_headers(verdict.limits, now) + legacy_headers(verdict.limits, now):
+    """What is left, once that went back which goes back with this answer."""
+    now, limits = verdict.at or datetime.now(UTC), verdict.limits
+    if is_free(response):
+        limits = returned(limits, verdict.entry, verdict.charges)
+    for name, value in limit_headers(limits, now) + legacy_headers(limits, now):
         response.headers.setdefault(name.decode(), value.decode())
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
+def is_free(response: HttpResponse) -> bool:
+    return response.status_code == 403
+
+
 def for_gateway(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """What the gateway needs for its log row and the ledger; it strips these outwards."""
-    if response.status_code == 403:
+    if is_free(response):
         response.headers["X-Momentry-Charge"] = "0"
     if request.resolver_match is not None:
         response.headers["X-Momentry-Operation"] = request.resolver_match.route[:100]

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from argon2 import PasswordHasher
+from stage import Bounds
 
 from accounts.services import Profile
 from apikeys import keyformat
@@ -45,23 +46,18 @@ def make_subjects() -> list[Subject]:
     return found
 
 
-def measure() -> None:
+def measure(bounds: Bounds) -> None:
     subjects = make_subjects()
-    print(f"{'pure parts, best of ' + str(TURNS) + ' turns':44} µs per call")
+    print(f"microseconds per call, best of {TURNS} turns")
     warm = [Judged(subject) for subject in subjects]
     for judged in warm:
-        report(f"decide, warm ({judged.name})", per_call(judged.decide), 10.0)
+        bounds.check(f"decide, warm ({judged.name})", per_call(judged.decide), most=10)
     for judged in warm:
-        report(f"headers to verdict, warm ({judged.name})", per_call(judged.judge))
+        bounds.check(f"headers to verdict, warm ({judged.name})", per_call(judged.judge))
     for name, look_up in look_ups():
-        report(f"permission look-up ({name})", per_call(look_up), 0.2)
-    parts(subjects[0].secret)
-    slow_hash()
-
-
-def report(name: str, microseconds: float, budget: float = 0) -> None:
-    share = f"   budget {budget:g}: {microseconds / budget:.2f} of it" if budget else ""
-    print(f"  {name:42} {microseconds:9.3f}{share}")
+        bounds.check(f"permission look-up ({name})", per_call(look_up), most=0.2)
+    parts(subjects[0].secret, bounds)
+    slow_hash(bounds)
 
 
 def per_call(call: Callable[[], object], seconds: float = 0.05) -> float:
@@ -140,16 +136,18 @@ def look_ups() -> Iterator[tuple[str, Callable[[], object]]]:
             yield label, partial(holds, scopes, needed)
 
 
-def parts(secret: str) -> None:
+def parts(secret: str, bounds: Bounds) -> None:
     pepper = gate.peppers()
     stored = pepper.digest(secret)
     typo = secret[:-1] + ("0" if secret[-1] != "0" else "1")
-    report("key parse", per_call(lambda: keyformat.parse(secret)))
-    report("key parse, one letter wrong", per_call(lambda: keyformat.parse(typo)))
-    report("HMAC verify", per_call(lambda: pepper.matches(secret, stored)))
+    bounds.check("key parse", per_call(lambda: keyformat.parse(secret)))
+    bounds.check("key parse, one letter wrong", per_call(lambda: keyformat.parse(typo)))
+    bounds.check("HMAC verify", per_call(lambda: pepper.matches(secret, stored)))
 
 
-def slow_hash() -> None:
+def slow_hash(bounds: Bounds) -> None:
     hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
     stored = hasher.hash("secret")
-    report("Argon2id 19456/2/1 verify", per_call(lambda: hasher.verify(stored, "secret"), 0.2))
+    taken = per_call(lambda: hasher.verify(stored, "secret"), 0.2) / 1000
+    bounds.check("Argon2id 19456/2/1 verify, milliseconds", taken, least=10)
+    bounds.check("the same", taken, most=100)

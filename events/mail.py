@@ -15,6 +15,7 @@ from django.utils import timezone
 from events.kinds import Kind
 from events.models import Mail
 from events.services import record
+from momentry.common.veil import veils
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ FIRST_DELAY: Final = timedelta(seconds=10)
 LONGEST_DELAY: Final = timedelta(hours=1)
 
 
+@veils("text")
 class Letter(NamedTuple):
     subject: str
     text: str

@@ -22,6 +22,7 @@ GROUPS: Final = {
     ],
     "Access": [
         Page("API keys", "key", "apikeys.apikey"),
+        Page("Key templates", "content_copy", "apikeys.keytemplate"),
         Page("Tiers", "layers", "apikeys.tier"),
         Page("Grants", "verified_user", "apikeys.grant"),
         Page("Counters", "speed", "apikeys.counter"),
@@ -29,6 +30,7 @@ GROUPS: Final = {
     ],
     "Traffic": [
         Page("Requests", "swap_horiz", "apikeys.requestlog"),
+        Page("Usage", "bar_chart", "apikeys.dailyusage"),
         Page("Upstreams", "dns", "proxy.upstream"),
     ],
     "Records": [

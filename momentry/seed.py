@@ -30,15 +30,25 @@ def seed_site(env: Environment) -> None:
 
 
 @transaction.atomic
-def seed_demo(env: Environment) -> dict[str, str | None]:
-    """Admin login, echo upstream, demonstration member. The key is there only when made now."""
-    if not User.objects.filter(username=ADMIN, is_staff=True).exists():
-        User.objects.create_superuser(ADMIN, env.text("MOMENTRY_ADMIN_PASSWORD"))
+def seed_demo(env: Environment) -> dict[str, str | bool | None]:
+    """Admin login, echo upstream, demonstration member. The key is there only when made now.
+
+    ``password_holds``: does the admin, perhaps of an older installation, log in with the password?
+    """
+    password = env.text("MOMENTRY_ADMIN_PASSWORD")
+    admin = User.objects.filter(username=ADMIN, is_staff=True).first()
+    if admin is None:
+        admin = User.objects.create_superuser(ADMIN, password)
+    made: dict[str, str | bool | None] = {
+        "admin": ADMIN,
+        "password_holds": admin.check_password(password),
+        "key": None,
+    }
     point_echo_at(env.url("MOMENTRY_ECHO_URL", None, ("http",)))
     if User.objects.filter(username=DEMO).exists():
-        return {"admin": ADMIN, "key": None}
+        return made
     registered = register_member(Profile(DEMO, "", "Demonstration"), actor=ACTOR, welcome=False)
-    return {"admin": ADMIN, "key": issue_secret(registered.key)}
+    return made | {"key": issue_secret(registered.key)}
 
 
 def point_echo_at(url: str) -> None:

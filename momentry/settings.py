@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from celery.schedules import crontab
+
 from momentry.common.env import Environment, fail
 from momentry.database import database
 
@@ -29,6 +31,8 @@ HTTPS = PUBLIC_URL.startswith("https://")
 ADMIN_TOKEN = env.text("ADMIN_TOKEN", None if PRODUCTION else "")
 if ADMIN_TOKEN and len(ADMIN_TOKEN) < 32:
     fail("ADMIN_TOKEN", "must have at least 32 characters.")
+
+API_KEY_HASHER = env.choice("API_KEY_HASHER", "hmac-sha256", ("hmac-sha256", "argon2id"))
 
 DEFAULT_TIER = env.text("DEFAULT_TIER", "starter")
 QUOTA_TIMEZONE = env.text("QUOTA_TIMEZONE", "UTC")
@@ -71,6 +75,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "momentry.common.request_id.RequestIdMiddleware",
+    "apikeys.client_address.ClientAddressMiddleware",
+    "momentry.common.fence.middleware.FenceMiddleware",
     "momentry.common.nul.RefuseNulMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -215,6 +221,16 @@ CELERY_BROKER_URL = (
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# Times in UTC. Beat writes these rows at each start; docs/operations.md lists them.
+CELERY_BEAT_SCHEDULE = {
+    "roll-up-usage": {"task": "apikeys.tasks.roll_up_usage", "schedule": crontab("15")},
+    "purge-holds": {"task": "apikeys.tasks.purge_holds", "schedule": crontab("50")},
+    "log-partitions": {"task": "apikeys.tasks.make_log_partitions", "schedule": crontab("40", "0")},
+    "roll-up-late": {"task": "apikeys.tasks.roll_up_late_usage", "schedule": crontab("25", "1")},
+    "purge-logs": {"task": "apikeys.tasks.purge_request_logs", "schedule": crontab("0", "2")},
+    "purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("0", "3")},
+    "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

@@ -6,11 +6,19 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from apikeys.api.adminkeys import KeyViewSet
+from apikeys.api.bulk import KeyBatch, KeyBatchRevoke, KeyExport, KeyImport
+from apikeys.api.grants import GrantViewSet
 from apikeys.api.ip_rules import IpRuleViewSet
 from apikeys.api.mykeys import MyKeyViewSet
+from apikeys.api.overrides import MemberLimits
+from apikeys.api.settle import HoldSettlement
+from apikeys.api.templates import KeyTemplateViewSet
+from apikeys.api.tiers import TierViewSet
+from apikeys.api.usage import AdminUsage, MyUsage
 from apikeys.api.verify import KeyVerification
 from apikeys.api.views import Me
 from momentry.common import health, openapi  # noqa: F401  openapi registers itself
+from momentry.favicon import favicon
 from momentry.metrics import metrics
 from provisioning.api.users import MemberViewSet
 from provisioning.api.webhooks import WordPressWebhook
@@ -21,17 +29,29 @@ admin.autodiscover()
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("admin/users", MemberViewSet, basename="member")
 router.register("admin/keys", KeyViewSet, basename="apikey")
+router.register("admin/key-templates", KeyTemplateViewSet, basename="key-template")
+router.register("admin/tiers", TierViewSet, basename="tier")
+router.register("admin/grants", GrantViewSet, basename="grant")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("me/keys", MyKeyViewSet, basename="my-key")
 
 api: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="me"),
+    path("me/usage", MyUsage.as_view(), name="my-usage"),
+    path("admin/usage", AdminUsage.as_view(), name="usage"),
     path("keys/verify", KeyVerification.as_view(), name="keys-verify"),
+    path("keys/settle", HoldSettlement.as_view(), name="keys-settle"),
     path("webhooks/wordpress", WordPressWebhook.as_view(), name="webhook-wordpress"),
+    path("admin/users/<uuid:pk>/limits", MemberLimits.as_view(), name="member-limits"),
+    path("admin/keys/batch", KeyBatch.as_view(), name="keys-batch"),
+    path("admin/keys/batch-revoke", KeyBatchRevoke.as_view(), name="keys-batch-revoke"),
+    path("admin/keys/export", KeyExport.as_view(), name="keys-export"),
+    path("admin/keys/import", KeyImport.as_view(), name="keys-import"),
     path("", include(router.urls)),
 ]
 
 urlpatterns = [
+    path("favicon.ico", favicon),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics),

@@ -75,12 +75,14 @@ class UpstreamAdmin(StaffAdmin[Upstream]):
     list_filter = ["is_active", "injection"]
     search_fields = ["slug", "name"]
     fieldsets = [
-        (None, {"fields": [("name", "slug"), "is_active"]}),
+        (None, {"fields": [("name", "slug"), ("is_active", "usage_format")]}),
         ("Credential", {"fields": ["injection", ("injection_name", "injection_template")]}),
         (
             "Limits",
             {"fields": [("connect_timeout_ms", "first_byte_timeout_ms"),
-                        ("idle_timeout_ms", "total_timeout_ms"), "max_body_bytes", "tls_verify"]},
+                        ("idle_timeout_ms", "total_timeout_ms"),
+                        ("max_body_bytes", "max_response_bytes"),
+                        ("request_weight", "tls_verify")]},
         ),
     ]  # fmt: skip
 

@@ -16,6 +16,14 @@ class Injection(models.TextChoices):
     QUERY = "query", "query parameter"
 
 
+class UsageFormat(models.TextChoices):
+    """Whose API an upstream speaks: in that shape its clients are told of refusals."""
+
+    NONE = "none", "none"
+    OPENAI = "openai", "OpenAI"
+    ANTHROPIC = "anthropic", "Anthropic"
+
+
 def milliseconds(default: int, help_text: str) -> "models.PositiveIntegerField[int, int]":
     return models.PositiveIntegerField(
         default=default,
@@ -58,7 +66,16 @@ class Upstream(models.Model):
     max_body_bytes = models.PositiveBigIntegerField(
         null=True, blank=True, help_text="Largest request body. Empty is unlimited."
     )
+    max_response_bytes = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Largest body of an answer. Empty is unlimited."
+    )
     tls_verify = models.BooleanField(default=True)
+    usage_format = models.CharField(max_length=10, choices=UsageFormat, default=UsageFormat.NONE)
+    request_weight = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MaxValueValidator(1000)],
+        help_text="Units that one call costs; 0 is free.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -7,6 +7,7 @@ import django_ratelimit.core
 import pytest
 from rest_framework.test import APIClient
 
+from apikeys.services.prover import get_prover
 from momentry.common import throttle
 
 
@@ -14,6 +15,13 @@ from momentry.common import throttle
 def own_attempts(settings):
     """Attempts of one test are not those of the next, nor of another worker's."""
     settings.RATELIMIT_CACHE_PREFIX = f"rl-{uuid.uuid4().hex}:"
+
+
+@pytest.fixture(autouse=True)
+def no_known_formats():
+    """Imported secrets of one test are not those of the next."""
+    get_prover().formats.forget()
+    get_prover().has_slow.forget()
 
 
 class Window:

@@ -11,20 +11,23 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.decorators import action as unfold_action
 
+from apikeys.admin.bulk import BulkPages
 from apikeys.admin.keys_deeds import (
     CHANGE,
     COLOURS,
     DELETE,
     DISABLE,
-    ENABLE,
     POSSIBLE,
     QUARANTINE,
     REVOKE,
     StateFilter,
+    enabling,
     in_state,
+    maker_of,
     state_of,
 )
 from apikeys.admin.keys_secret import issue_page, rotate_page
+from apikeys.admin.limits import KeyLimits
 from apikeys.admin.rights import GrantInline
 from apikeys.models import ApiKey
 from momentry.common.staff import ReadOnlyAdmin, bulk, button, column, link_to, link_to_list
@@ -60,7 +63,7 @@ class KeyInline(ThemedInline):
         return state_of(obj, timezone.now())
 
 
-class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
+class ApiKeyAdmin(KeyLimits, BulkPages, ReadOnlyAdmin[ApiKey]):
     """Read-only: what changes a key is a service, reached by a button. Its grants are a form."""
 
     list_display = ["name", "key_prefix", "state", "holder", "key_type", "last_used", "calls"]
@@ -71,13 +74,13 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
     ordering = ["-created_at"]
     inlines = [GrantInline]
     actions = ["disable_selected", "revoke_selected"]
-    actions_list = ["issue_service_key"]
-    actions_detail = ["rotate_this", "enable_this", "disable_this", "quarantine_this",
-                      "revoke_this"]  # fmt: skip
+    actions_list = ["issue_service_key", "import_keys", "export_csv", "export_json_lines"]
+    actions_detail = ["rotate_this", "limits_this", "enable_this", "disable_this",
+                      "quarantine_this", "revoke_this"]  # fmt: skip
     fieldsets = [
         (None, {"fields": ["name", "description", ("key_prefix", "state"), ("holder", "calls")]}),
-        ("Rights", {"fields": [("key_type", "role"), "tier", "scope_list", "networks",
-                               "limits_used"]}),
+        ("Rights", {"fields": [("key_type", "role"), ("tier", "template"),
+                               "scope_list", "networks", ("own_limits", "limits_used")]}),
         (
             "Life",
             {"fields": [("created_at", "last_used_at"), "expires_at",
@@ -118,8 +121,12 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
 
     @column("old secrets end")
     def grace_ends(self, obj: ApiKey) -> str:
-        ends = obj.retired_secrets.filter(ends_at__gt=timezone.now()).order_by("ends_at")
-        return ", ".join(f"{row.ends_at:%Y-%m-%d %H:%M}" for row in ends) or "none"
+        own, imported = (
+            rows.filter(ends_at__gt=timezone.now()).values_list("ends_at", flat=True)
+            for rows in (obj.retired_secrets, obj.foreign_secrets)
+        )
+        ends = sorted(end for end in (*own, *imported) if end is not None)
+        return ", ".join(f"{end:%Y-%m-%d %H:%M}" for end in ends) or "none"
 
     @column("counters")
     def limits_used(self, obj: ApiKey) -> str:
@@ -135,7 +142,9 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
 
     def get_actions_list(self, request: HttpRequest) -> list[Any]:
         found: list[Any] = super().get_actions_list(request)  # type: ignore[misc]  # unfold's, untyped
-        return found if getattr(request.user, "is_superuser", False) else []
+        if getattr(request.user, "is_superuser", False):
+            return found
+        return [action for action in found if action.path in self.for_viewers]
 
     @bulk("Revoke", DELETE)
     def revoke_selected(
@@ -159,7 +168,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
 
     @button("Enable", CHANGE, icon="play_arrow")
     def enable_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self.carry_out_one(request, object_id, ENABLE)
+        return self.carry_out_one(request, object_id, enabling(maker_of(request)))
 
     @button("Quarantine", CHANGE, icon="gpp_bad")
     def quarantine_this(self, request: HttpRequest, object_id: str) -> HttpResponse:

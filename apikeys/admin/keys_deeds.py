@@ -25,10 +25,10 @@ COLOURS: Final = {
 ENDS: Final = ("purged", "revoked", "quarantined", "disabled")
 ENDING: Final = {"disable_this", "quarantine_this", "revoke_this"}
 POSSIBLE: Final[dict[str, set[str]]] = {
-    "usable": ENDING | {"rotate_this"},
-    "unclaimed": ENDING,
-    "expired": ENDING,
-    "disabled": {"enable_this", "rotate_this", "quarantine_this", "revoke_this"},
+    "usable": ENDING | {"rotate_this", "limits_this"},
+    "unclaimed": ENDING | {"limits_this"},
+    "expired": ENDING | {"limits_this"},
+    "disabled": {"enable_this", "rotate_this", "limits_this", "quarantine_this", "revoke_this"},
     "quarantined": {"revoke_this"},
 }
 
@@ -63,10 +63,6 @@ def disable(key: ApiKey, order: Order) -> bool:
     return disable_key(key, actor=order.actor)
 
 
-def enable(key: ApiKey, order: Order) -> bool:
-    return enable_key(key, actor=order.actor)
-
-
 def quarantine(key: ApiKey, order: Order) -> bool:
     return quarantine_key(key, actor=order.actor, reason=order.reason)
 
@@ -77,7 +73,6 @@ REVOKE: Final = Deed(
 DISABLE: Final = Deed(
     "Disable", "Keys disabled", "These keys are refused until they are enabled:", CHANGE, disable
 )
-ENABLE: Final = Deed("Enable", "Keys enabled", "These keys work again at once:", CHANGE, enable)
 QUARANTINE: Final = Deed(
     "Quarantine", "Keys quarantined",
     "These keys leaked: they stop working at once, with all their old secrets, and for good:",
@@ -90,6 +85,15 @@ def maker_of(request: HttpRequest) -> Maker:
     if getattr(request.user, "is_superuser", False):
         return system(actor_of(request))
     return Maker(actor_of(request), MEMBER_SCOPES, makes_services=False)
+
+
+def enabling(maker: Maker) -> Deed:
+    """It hands rights back, so it depends on who does it."""
+
+    def enable(key: ApiKey, order: Order) -> bool:
+        return enable_key(key, maker=maker)
+
+    return Deed("Enable", "Keys enabled", "These keys work again at once:", CHANGE, enable)
 
 
 def may_hand_out(request: HttpRequest, key: ApiKey) -> bool:

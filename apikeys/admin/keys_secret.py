@@ -18,8 +18,9 @@ from unfold.widgets import (
 )
 
 from apikeys.admin.keys_deeds import maker_of, may_hand_out
+from apikeys.admin.limits import show_faults
 from apikeys.gate.scopes import ROLES
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, KeyTemplate, KeyType
 from apikeys.services.issue import issue_key
 from apikeys.services.keys import IssuedKey
 from apikeys.services.rotate import rotate_key
@@ -48,15 +49,24 @@ class RotateForm(forms.Form):
 class ServiceKeyForm(forms.Form):
     name = forms.CharField(max_length=128, widget=UnfoldAdminTextInputWidget)
     service_name = forms.CharField(max_length=64, widget=UnfoldAdminTextInputWidget)
+    template = forms.ModelChoiceField(
+        KeyTemplate.objects.exclude(key_type=KeyType.USER),
+        required=False,
+        empty_label="none",
+        help_text="Says what is left empty here, and bounds the rest.",
+        widget=UnfoldAdminSelectWidget,
+    )
     role = forms.ChoiceField(
-        choices=[(role, role) for role in ROLES], widget=UnfoldAdminSelectWidget
+        choices=[("", "as the template says"), *((role, role) for role in ROLES)],
+        required=False,
+        widget=UnfoldAdminSelectWidget,
     )
     days = forms.IntegerField(
         min_value=1,
         max_value=36_500,
         required=False,
         label="Ends after days",
-        help_text="Empty is never.",
+        help_text="Empty is never, or as the template says.",
         widget=UnfoldAdminIntegerFieldWidget,
     )
     rotate_every_days = forms.IntegerField(
@@ -64,9 +74,15 @@ class ServiceKeyForm(forms.Form):
         max_value=3650,
         required=False,
         label="To be rotated every so many days",
-        help_text="Empty is never.",
+        help_text="Empty is never, or as the template says.",
         widget=UnfoldAdminIntegerFieldWidget,
     )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not cleaned.get("role") and not cleaned.get("template"):
+            self.add_error("role", "Choose a role, or a template that has one.")
+        return cleaned
 
 
 def rotate_page(page: StaffAdmin[ApiKey], request: HttpRequest, key: ApiKey) -> HttpResponse:
@@ -96,18 +112,19 @@ def issue_page(page: StaffAdmin[ApiKey], request: HttpRequest) -> HttpResponse:
         except ValidationError as error:
             form.add_error(None, error)
         except MomentryError as error:
-            form.add_error(None, error.detail)
+            show_faults(form, error)
     return ask(page, request, form, "Issue service key", ISSUE)
 
 
 def issue(given: dict[str, Any], request: HttpRequest) -> IssuedKey:
-    days = given["days"]
+    days, template = given["days"], given["template"]
     new = NewKey(
+        template=template and template.pk,
         name=given["name"],
         service_name=given["service_name"],
         role=given["role"],
         expires_at=timezone.now() + timedelta(days=days) if days else None,
-        end_given=True,
+        end_given=bool(days) or template is None,
         rotate_every_days=given["rotate_every_days"],
     )
     return issue_key(new, maker=maker_of(request))

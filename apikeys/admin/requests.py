@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import CharField, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils import timezone
 from unfold.paginator import InfinitePaginator
 
 from accounts.models import User
@@ -16,6 +17,12 @@ from momentry.common.staff import BLUE, GREEN, ORANGE, RED, ReadOnlyAdmin, colum
 CLASSES: Final = {"2": "2xx", "3": "3xx", "4": "4xx", "5": "5xx"}
 COLOURS: Final = {"2": GREEN, "3": BLUE, "4": ORANGE, "5": RED}
 REST: Final = "-"
+SLOW: Final = {
+    "first-1": ("first byte after 1 s or more", "first_byte_ms", 1_000),
+    "first-10": ("first byte after 10 s or more", "first_byte_ms", 10_000),
+    "total-10": ("10 s or more in total", "total_ms", 10_000),
+    "total-60": ("60 s or more in total", "total_ms", 60_000),
+}
 # An id is made as its request arrives (UUIDv7): the row's time is near the time inside the id.
 SLACK: Final = timedelta(minutes=1)
 
@@ -50,10 +57,27 @@ class UpstreamFilter(admin.SimpleListFilter):
         return queryset.filter(upstream="" if slug == REST else slug)
 
 
+class SlowFilter(admin.SimpleListFilter):
+    """Of the last day: there is no index, and the few slow ones must not be sought in all days."""
+
+    title = "slow, in the last 24 hours"
+    parameter_name = "slow"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, label) for value, (label, _, _) in SLOW.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if (value := self.value()) not in SLOW:
+            return queryset
+        _, field, milliseconds = SLOW[value]
+        since = timezone.now() - timedelta(days=1)
+        return queryset.filter(**{f"{field}__gte": milliseconds}, ts__gte=since)
+
+
 @admin.register(RequestLog)
 class RequestLogAdmin(ReadOnlyAdmin[RequestLog]):
     list_display = ["time", "who", "method", "short_path", "to", "answer", "code", "ms"]
-    list_filter = [StatusFilter, UpstreamFilter, ("ts", admin.DateFieldListFilter)]
+    list_filter = [StatusFilter, UpstreamFilter, SlowFilter, ("ts", admin.DateFieldListFilter)]
     search_fields = ["id"]
     search_help_text = "The whole id of a request, a member or a key."
     ordering = ["-ts", "-id"]

@@ -10,8 +10,11 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.models import User
+from apikeys.admin.keys_deeds import maker_of
+from apikeys.admin.refusals import RefusalsShown
 from apikeys.models import Counter, Grant, Tier
+from apikeys.services.grants import delete_grant, save_grant
+from apikeys.services.tiers import delete_tier, save_tier, users_of
 from momentry.common.staff import (
     ReadOnlyAdmin,
     StaffAdmin,
@@ -62,10 +65,29 @@ class GrantInline(ThemedInline):
 
 
 @admin.register(Tier)
-class TierAdmin(StaffAdmin[Tier]):
-    list_display = ["name", "slug", "per_day", "per_month", "upstreams", "members"]
+class TierAdmin(RefusalsShown[Tier], StaffAdmin[Tier]):
+    list_display = ["name", "slug", "bursts", "per_day", "per_month", "upstreams", "members"]
     search_fields = ["slug", "name"]
     inlines = [GrantInline]
+    fieldsets = [
+        (None, {"fields": [("name", "slug")]}),
+        (
+            "Bursts",
+            {"fields": [("requests_per_second", "requests_per_minute"), "concurrent_requests"]},
+        ),
+        (
+            "Quotas",
+            {"fields": [("requests_per_day", "requests_per_month"),
+                        ("requests_lifetime", "storage_bytes")]},
+        ),
+        (
+            "Budgets",
+            {"fields": [("tokens_per_day", "cost_micro_per_day"),
+                        ("tokens_per_month", "cost_micro_per_month"),
+                        ("tokens_lifetime", "cost_micro_lifetime")]},
+        ),
+        ("New keys", {"fields": ["key_lifetime_days"]}),
+    ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Tier]:
         return super().get_queryset(request).annotate(granted=Count("grants"))
@@ -75,10 +97,25 @@ class TierAdmin(StaffAdmin[Tier]):
         return ["slug"] if obj else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Tier | None = None) -> bool:
-        """Not while members are in it: without their tier they would have no limits at all."""
-        if obj is not None and User.objects.filter(tier=obj.slug).exists():
+        """Not while it is in use: members without their tier would have no limits at all."""
+        if obj is not None and users_of(obj.slug):
             return False
         return super().has_delete_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Tier, form: Any, change: bool) -> None:
+        save_tier(obj, maker=maker_of(request))
+
+    def delete_model(self, request: HttpRequest, obj: Tier) -> None:
+        delete_tier(obj, maker=maker_of(request))
+
+    @column("requests at once")
+    def bursts(self, obj: Tier) -> str:
+        units = (
+            (obj.requests_per_second, "a second"), (obj.requests_per_minute, "a minute"),
+            (obj.concurrent_requests, "at a time"),
+        )  # fmt: skip
+        found = [f"{value:,} {unit}" for value, unit in units if value is not None]
+        return ", ".join(found) or "unlimited"
 
     @column("requests per day", order="requests_per_day")
     def per_day(self, obj: Tier) -> str:
@@ -98,7 +135,7 @@ class TierAdmin(StaffAdmin[Tier]):
 
 
 @admin.register(Grant)
-class GrantAdmin(StaffAdmin[Grant]):
+class GrantAdmin(RefusalsShown[Grant], StaffAdmin[Grant]):
     form = GrantForm
     list_display = ["upstream", "holder", "allowed_methods", "allowed_paths", "created_at"]
     list_filter = [("tier", admin.RelatedOnlyFieldListFilter)]
@@ -107,6 +144,12 @@ class GrantAdmin(StaffAdmin[Grant]):
     autocomplete_fields = ["member", "key"]
     fields = ["upstream", "tier", "member", "key", "methods", "paths"]
     formfield_overrides = ARRAYS
+
+    def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:
+        save_grant(obj, maker=maker_of(request))
+
+    def delete_model(self, request: HttpRequest, obj: Grant) -> None:
+        delete_grant(obj, maker=maker_of(request))
 
     @column("of")
     def holder(self, obj: Grant) -> str:

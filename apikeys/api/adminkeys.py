@@ -25,7 +25,7 @@ from apikeys.api.answers import (
 )
 from apikeys.api.filters import KeyFilters, filter_keys
 from apikeys.api.inputs import ChangeInput, NewKeyInput, QuarantineInput, RotateInput
-from apikeys.api.serializers import IssuedKeySerializer, KeySerializer, context, grace_end
+from apikeys.api.serializers import FOR_KEYS, IssuedKeySerializer, KeySerializer, context, grace_end
 from apikeys.models import ApiKey
 from apikeys.services.issue import issue_key
 from apikeys.services.keys import revoke_key
@@ -37,6 +37,7 @@ HERE: Final = "/api/v1/admin/keys"
 CHANGE: Final = {"POST": "apikeys.change_apikey"}
 DELETE: Final = {"POST": "apikeys.delete_apikey"}
 MOVES: Final = {200: KeySerializer, **ref.problems(*ref.WRITES)}
+ENABLES: Final = {200: KeySerializer, **ref.problems(*ref.WRITES, "permission_denied")}
 
 
 class KeyViewSet(ListModelMixin, GenericViewSet[ApiKey]):
@@ -56,11 +57,14 @@ class KeyViewSet(ListModelMixin, GenericViewSet[ApiKey]):
     def get_queryset(self) -> QuerySet[ApiKey]:
         now = timezone.now()
         rows = super().get_queryset().annotate(grace_ends_at=grace_end(now))
-        rows = rows.prefetch_related("grants")
+        rows = rows.prefetch_related(*FOR_KEYS)
         return filter_keys(rows, self.request, now) if self.action == "list" else rows
 
     def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), **context(timezone.now())}
+        found = dict(super().get_serializer_context())
+        if getattr(self, "swagger_fake_view", False):  # the OpenAPI document asks no database
+            return found
+        return {**found, **context(timezone.now())}
 
     @extend_schema(
         parameters=[KeyFilters],
@@ -84,7 +88,7 @@ class KeyViewSet(ListModelMixin, GenericViewSet[ApiKey]):
         parameters=[ref.IDEMPOTENCY_KEY],
         request=NewKeyInput,
         responses={201: IssuedKeySerializer, **ref.problems(*ref.ISSUES)},
-        examples=[ref.MEMBER_KEY, ref.SERVICE_KEY, ref.REPLAY],
+        examples=[ref.MEMBER_KEY, ref.SERVICE_KEY, ref.TEMPLATE_KEY, ref.REPLAY],
     )
     def create(self, request: Request) -> Response:
         """Issue a key for a member (``owner``) or a service (``service_name``). The secret is in
@@ -104,7 +108,7 @@ class KeyViewSet(ListModelMixin, GenericViewSet[ApiKey]):
             **ref.problems(*ref.WRITES, "upstream_forbidden", "precondition_failed",
                            "invalid_input"),
         },
-        examples=[ref.CHANGE],
+        examples=[ref.CHANGE, ref.NARROWER],
     )  # fmt: skip
     def partial_update(self, request: Request, pk: UUID) -> Response:
         """Change what is named; the rest stays. Each change raises the version."""
@@ -143,11 +147,12 @@ class KeyViewSet(ListModelMixin, GenericViewSet[ApiKey]):
         disable_key(self.get_object(), actor=actor_of(request))
         return answer(self.get_object())
 
-    @extend_schema(parameters=[ref.KEY_ID], request=None, responses=MOVES)
+    @extend_schema(parameters=[ref.KEY_ID], request=None, responses=ENABLES)
     @action(detail=True, methods=["post"], staff_permissions=CHANGE)
     def enable(self, request: Request, pk: UUID) -> Response:
-        """Let a disabled key work again. Repeating it is harmless."""
-        enable_key(self.get_object(), actor=actor_of(request))
+        """Let a disabled key work again, by whoever could hand out its scopes. Repeating it is
+        harmless."""
+        enable_key(self.get_object(), maker=maker_of(request))
         return answer(self.get_object())
 
     @extend_schema(

@@ -49,7 +49,8 @@ def new_key(given: dict[str, Any]) -> NewKey:
     values = {**given, **listed}
     if "owner" in values:
         values["owner_id"] = values.pop("owner")
-    return replace(NewKey(name="", end_given="expires_at" in given), **values)
+    new = NewKey(name="", end_given="expires_at" in given, said=frozenset(given))
+    return replace(new, **values)
 
 
 def versions_in(request: Request) -> frozenset[int] | None:

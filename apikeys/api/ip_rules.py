@@ -1,5 +1,7 @@
 """/api/v1/admin/ip-rules: which addresses are shut out, or let in in spite of that."""
 
+from typing import Any
+
 from django.db import IntegrityError
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers, status
@@ -8,6 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from apikeys.api import reference as ref
+from apikeys.api.filters import NoFilters, read_filters
 from apikeys.models import IpRule
 from apikeys.models.network import RuleKind
 from apikeys.services.rules import delete_rule, save_rule
@@ -63,6 +67,16 @@ class IpRuleViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[IpRule]):
         "DELETE": "apikeys.delete_iprule",
     }
     lookup_value_converter = "int"
+
+    @extend_schema(
+        responses={
+            200: IpRuleSerializer(many=True), **ref.problems(*ref.ALWAYS, "invalid_input"),
+        },
+    )  # fmt: skip
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Rules, newest first. There are no filters."""
+        read_filters(NoFilters, request)
+        return super().list(request, *args, **kwargs)
 
     @extend_schema(
         request=NewIpRuleSerializer, responses={201: IpRuleSerializer}, examples=[EXAMPLE]

@@ -23,8 +23,9 @@ from apikeys.api.answers import (
     new_key,
     read,
 )
+from apikeys.api.filters import NoFilters, read_filters
 from apikeys.api.inputs import NewOwnKeyInput, RotateInput
-from apikeys.api.serializers import IssuedKeySerializer, KeySerializer, context, grace_end
+from apikeys.api.serializers import FOR_KEYS, IssuedKeySerializer, KeySerializer, context, grace_end
 from apikeys.models import ApiKey, KeyType
 from apikeys.services.issue import issue_own_key
 from apikeys.services.keys import revoke_key
@@ -45,23 +46,31 @@ class MyKeyViewSet(ListModelMixin, GenericViewSet[ApiKey]):
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         rows = super().get_queryset().filter(owner=self.member()).select_related("owner")
-        rows = rows.annotate(grace_ends_at=grace_end(timezone.now())).prefetch_related("grants")
+        rows = rows.annotate(grace_ends_at=grace_end(timezone.now())).prefetch_related(*FOR_KEYS)
         return rows.order_by("-created_at", "-id")
 
     def member(self) -> User:
         """Whose key calls. A service's key has no keys of its own, whoever its owner is."""
         http: Any = self.request._request
-        if not access_of(http).is_member_key:
+        if http.member is None or not access_of(http).is_member_key:
             raise MomentryError("permission_denied", "Only members' keys have keys of their own.")
         found: User = http.member
         return found
 
     def get_serializer_context(self) -> dict[str, Any]:
-        return {**super().get_serializer_context(), **context(timezone.now())}
+        found = dict(super().get_serializer_context())
+        if getattr(self, "swagger_fake_view", False):  # the OpenAPI document asks no database
+            return found
+        return {**found, **context(timezone.now())}
 
-    @extend_schema(responses={200: KeySerializer(many=True), **ref.problems(*ref.ALWAYS)})
+    @extend_schema(
+        responses={
+            200: KeySerializer(many=True), **ref.problems(*ref.ALWAYS, "invalid_input"),
+        },
+    )  # fmt: skip
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """The caller's keys, newest first, masked."""
+        """The caller's keys, newest first, masked. There are no filters."""
+        read_filters(NoFilters, request)
         return super().list(request, *args, **kwargs)
 
     @extend_schema(

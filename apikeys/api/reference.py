@@ -10,6 +10,9 @@ from momentry.common.problem import CONTENT_TYPE
 
 PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 KEY_ID: Final = OpenApiParameter("id", UUID, OpenApiParameter.PATH, description="The key's id.")
+MEMBER_ID: Final = OpenApiParameter(
+    "id", UUID, OpenApiParameter.PATH, description="The member's id."
+)
 IDEMPOTENCY_KEY: Final = OpenApiParameter(
     "Idempotency-Key",
     str,
@@ -22,11 +25,18 @@ IF_MATCH: Final = OpenApiParameter(
     OpenApiParameter.HEADER,
     description='The ETag that was read, such as "3"; without it the last writer wins.',
 )
+PAGING: Final = (
+    OpenApiParameter("page", int, description="From 1."),
+    OpenApiParameter("page_size", int, description="1 to 100; 20 without it."),
+)
 ALWAYS: Final = ("missing_key", "insufficient_scope")
 WRITES: Final = (*ALWAYS, "not_found", "conflict")
 ISSUES: Final = (
     *ALWAYS, "upstream_forbidden", "permission_denied", "conflict", "idempotency_in_progress",
     "invalid_input", "idempotency_mismatch",
+)  # fmt: skip
+MAKES: Final = (
+    *ALWAYS, "conflict", "idempotency_in_progress", "invalid_input", "idempotency_mismatch",
 )  # fmt: skip
 
 
@@ -43,6 +53,10 @@ def problems(*codes: str) -> dict[Any, OpenApiResponse]:
 
 def request_example(name: str, value: dict[str, Any]) -> OpenApiExample:
     return OpenApiExample(name, value=value, request_only=True)
+
+
+def slug_parameter(description: str) -> OpenApiParameter:
+    return OpenApiParameter("slug", str, OpenApiParameter.PATH, description=description)
 
 
 MEMBER_KEY: Final = request_example(
@@ -65,10 +79,22 @@ SERVICE_KEY: Final = request_example(
         "rotate_every_days": 180,
     },
 )
+TEMPLATE_KEY: Final = request_example(
+    "A member's key from a template",
+    {
+        "template": "laptop",
+        "owner": "0193a1c8-f0a7-7c8e-9d0b-7d1f2c3a4b5e",
+        "name": "Laptop",
+        "limit_overrides": {"requests_per_day": 200},
+    },
+)
 OWN_KEY: Final = request_example(
     "A key of my own", {"name": "Laptop", "scopes": ["proxy:use"], "expires_in_days": 30}
 )
 CHANGE: Final = request_example("Another name, no end", {"name": "Desk", "expires_at": None})
+NARROWER: Final = request_example(
+    "Limits of its own", {"limit_overrides": {"requests_per_minute": 10, "requests_per_day": 500}}
+)
 ROTATE: Final = request_example("One hour of grace", {"grace_seconds": 3600})
 LEAKED: Final = request_example("Found in public", {"reason": "found in a public repository"})
 REPLAY: Final = OpenApiExample(
@@ -81,3 +107,48 @@ REPLAY: Final = OpenApiExample(
         "rotate_url": "/api/v1/admin/keys/0193a1c8-f0a7-4c8e-9d0b-7d1f2c3a4b5e/rotate",
     },
 )
+LIMITS: Final = request_example(
+    "Twice as much a month, no more than two at a time",
+    {"requests_per_month": 20000, "concurrent_requests": 2},
+)
+LIMITS_ANSWER: Final = OpenApiExample(
+    "The member's own",
+    response_only=True,
+    value={"requests_per_month": 20000, "concurrent_requests": 2},
+)
+TIER: Final = request_example(
+    "A tier for tests",
+    {
+        "slug": "tests",
+        "name": "Tests",
+        "requests_per_minute": 30,
+        "requests_per_month": 5000,
+        "concurrent_requests": 2,
+        "storage_bytes": 1073741824,
+        "key_lifetime_days": 30,
+    },
+)
+TIER_CHANGE: Final = request_example(
+    "More a month, no end", {"requests_per_month": 10000, "key_lifetime_days": None}
+)
+GRANT: Final = request_example(
+    "Chat for a tier",
+    {"tier": "starter", "upstream": "llm", "methods": ["POST"], "paths": ["/v1/chat/"]},
+)
+GRANT_CHANGE: Final = request_example("All methods", {"methods": []})
+TEMPLATE: Final = request_example(
+    "Keys for laptops",
+    {
+        "slug": "laptop",
+        "description": "A member's own computer",
+        "scopes": ["proxy:use"],
+        "expires_in_days": 90,
+        "rotate_every_days": 30,
+        "limits": {"requests_per_day": 500},
+        "grants": [{"upstream": "llm", "methods": ["POST"], "paths": ["/v1/chat/"]}],
+        "max_scopes": ["proxy:use", "usage:read"],
+        "max_days": 365,
+        "max_limits": {"requests_per_day": 1000},
+    },
+)
+TEMPLATE_CHANGE: Final = request_example("A shorter life", {"expires_in_days": 30, "max_days": 60})

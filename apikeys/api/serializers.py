@@ -1,15 +1,17 @@
 """A key as clients see it (DESIGN §4): never a digest, never a secret but in the one answer."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Greatest
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import User
 from apikeys.api.limits import limits_of
-from apikeys.models import ApiKey, Grant, RetiredSecret, Tier
+from apikeys.models import ApiKey, ForeignSecret, Grant, RequestLimit, RetiredSecret, Tier
+from apikeys.services.overrides import overrides_of
 
 
 class OwnerSerializer(serializers.ModelSerializer[User]):
@@ -20,9 +22,24 @@ class OwnerSerializer(serializers.ModelSerializer[User]):
 
 
 class KeyLimitSerializer(serializers.Serializer[object]):
-    name = serializers.CharField(help_text="daily, monthly; with key- those of the key's own tier.")
-    unit = serializers.CharField()
+    name = serializers.CharField(
+        help_text="second, minute, concurrent, daily, monthly, lifetime; tokens- and cost- before "
+        "the last three are budgets; with key- the key's own."
+    )
+    unit = serializers.CharField(
+        help_text="requests, concurrent-requests, tokens; cost_micro: millionths of the currency."
+    )
     limit = serializers.IntegerField()
+
+
+class LimitsSerializer(serializers.Serializer[object]):
+    """Limits by name; null is unlimited, a name that is not there is the tier's matter."""
+
+    def get_fields(self) -> dict[str, Any]:
+        return {
+            name: serializers.IntegerField(required=False, allow_null=True, min_value=1)
+            for name in RequestLimit.values
+        }
 
 
 class KeyGrantSerializer(serializers.ModelSerializer[Grant]):
@@ -40,6 +57,12 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
     tier = serializers.SlugField(source="tier_id", allow_null=True)
     limits = serializers.SerializerMethodField()
     grants = KeyGrantSerializer(many=True, help_text="The key's own; none: its member's.")
+    limit_overrides = serializers.SerializerMethodField(
+        help_text="The key's own, by name; null is unlimited."
+    )
+    template = serializers.SlugField(
+        source="template_id", allow_null=True, help_text="Whose bounds bind it."
+    )
     grace_ends_at = serializers.SerializerMethodField(
         help_text="When the last old secret ends; null when there is none."
     )
@@ -50,7 +73,7 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
             "id", "name", "description", "key_type", "service_name", "role", "scopes", "tier",
             "limits", "grants", "key_prefix", "is_active", "version", "metadata", "owner",
             "last_used_at", "expires_at", "grace_ends_at", "created_at", "allowed_networks",
-            "rotate_every_days", "rotation_due_at",
+            "rotate_every_days", "rotation_due_at", "limit_overrides", "template",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -61,14 +84,18 @@ class KeySerializer(serializers.ModelSerializer[ApiKey]):
     def get_limits(self, key: ApiKey) -> list[dict[str, Any]]:
         return limits_of(key, self.context["tiers"])
 
+    @extend_schema_field(LimitsSerializer)
+    def get_limit_overrides(self, key: ApiKey) -> dict[str, int | None]:
+        return overrides_of(key.limit_overrides.all())
+
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_grace_ends_at(self, key: ApiKey) -> str | None:
         """Lists bring it along; one key asks."""
         if hasattr(key, "grace_ends_at"):
             end = key.grace_ends_at
         else:
-            live = key.retired_secrets.filter(ends_at__gt=self.context["now"])
-            end = live.aggregate(end=Max("ends_at"))["end"]
+            now = self.context["now"]
+            end = ApiKey.objects.filter(pk=key.pk).values_list(grace_end(now), flat=True).get()
         return serializers.DateTimeField().to_representation(end) if end else None
 
 
@@ -77,10 +104,16 @@ def context(now: datetime) -> dict[str, Any]:
     return {"now": now, "tiers": Tier.objects.in_bulk()}
 
 
-def grace_end(now: datetime) -> Subquery:
+# What KeySerializer reads of other tables, for lists.
+FOR_KEYS: Final = ("grants", "limit_overrides", "owner__limit_overrides")
+
+
+def grace_end(now: datetime) -> Greatest:
     """To annotate as ``grace_ends_at``."""
-    live = RetiredSecret.objects.filter(key=OuterRef("pk"), ends_at__gt=now)
-    return Subquery(live.order_by("-ends_at").values("ends_at")[:1])
+    of_key = {"key": OuterRef("pk"), "ends_at__gt": now}
+    own = RetiredSecret.objects.filter(**of_key).order_by("-ends_at").values("ends_at")[:1]
+    foreign = ForeignSecret.objects.filter(**of_key).order_by("-ends_at").values("ends_at")[:1]
+    return Greatest(Subquery(own), Subquery(foreign))
 
 
 class IssuedKeySerializer(KeySerializer):
@@ -102,7 +135,7 @@ class LimitSerializer(serializers.Serializer[object]):
     unit = serializers.CharField()
     limit = serializers.IntegerField()
     remaining = serializers.IntegerField()
-    reset_at = serializers.DateTimeField()
+    reset_at = serializers.DateTimeField(allow_null=True, help_text="null: not by time alone.")
 
 
 class StorageSerializer(serializers.Serializer[object]):

@@ -1,7 +1,9 @@
 """POST /api/v1/keys/verify without a gateway in front; with one, the gateway answers it itself."""
 
+import time
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -9,10 +11,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apikeys.gate.checks import NOT_FOR_MEMBERS
-from apikeys.gate.effects import DatabaseUnavailable
+from apikeys.gate.effects import DatabaseUnavailable, Overloaded
+from apikeys.gate.holds import MAX_HELD
 from apikeys.gate.question import MAX_COST, MAX_KEY, MAX_PATH, BadQuestion, read
-from apikeys.services.gate import inspect_key
+from apikeys.gate.sealed import PURPOSE
+from apikeys.requestlog.insert import touch_key
+from apikeys.services.gate import hold_back, inspect_key
 from momentry.common.access import access_of
+from momentry.common.crypto.keyring import get_ring
 from momentry.common.errors import MomentryError
 
 SCOPE = "keys:verify"
@@ -22,6 +28,8 @@ LIMIT = {
     "name": "monthly", "unit": "requests", "is_rate_limited": True, "limit": 10000,
     "remaining": 9321, "reset_at": "2026-12-01T00:00:00+00:00",
 }  # fmt: skip
+BUDGET = {**LIMIT, "name": "tokens-monthly", "unit": "tokens", "limit": 5000000}
+HOLD = "h1.eyJpZCI6IjAxOTNhMWM4ZjBhNzRjOGU5ZDBiN2QxZjJjM2E0YjVlIn0=.c2lnbmF0dXJl"
 VALID = {
     "valid": True, "code": None, "detail": None, "key_id": "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0",
     "owner": OWNER, "key_type": "user", "role": None, "scopes": ["proxy:use"], "metadata": {},
@@ -43,7 +51,13 @@ EXAMPLES = [
         request_only=True,
     ),
     OpenApiExample("Look only", {"key": KEY, "dry_run": True, "explain": True}, request_only=True),
+    OpenApiExample(
+        "Hold what the call may cost",
+        {"key": KEY, "upstream": "llm", "tokens": 1500, "cost_micro": 7500},
+        request_only=True,
+    ),
     OpenApiExample("It may", VALID, response_only=True),
+    OpenApiExample("Held", {**VALID, "limits": [LIMIT, BUDGET], "hold": HOLD}, response_only=True),
     OpenApiExample("No such key", {**UNKNOWN, "checks": [CHECK, FAILED]}, response_only=True),
 ]
 
@@ -59,6 +73,15 @@ class QuestionSerializer(serializers.Serializer[object]):
     cost = serializers.IntegerField(min_value=0, max_value=MAX_COST, required=False, default=1)
     dry_run = serializers.BooleanField(required=False, default=False)
     explain = serializers.BooleanField(required=False, default=False)
+    tokens = serializers.IntegerField(
+        min_value=0, max_value=MAX_HELD, required=False, help_text="Held until keys/settle."
+    )
+    cost_micro = serializers.IntegerField(
+        min_value=0,
+        max_value=MAX_HELD,
+        required=False,
+        help_text="Millionths of the currency, held until keys/settle.",
+    )
 
 
 class VerifiedLimitSerializer(serializers.Serializer[object]):
@@ -96,6 +119,9 @@ class ReportSerializer(serializers.Serializer[object]):
     tier = serializers.CharField(allow_null=True)
     limits = VerifiedLimitSerializer(many=True)
     checks = CheckSerializer(many=True, required=False)
+    hold = serializers.CharField(
+        allow_null=True, required=False, help_text="For keys/settle, within an hour."
+    )
 
 
 class KeyVerification(APIView):
@@ -111,11 +137,12 @@ class KeyVerification(APIView):
     )
     def post(self, request: Request) -> Response:
         """Judge a key and charge it ``cost`` units (nothing with ``dry_run``). Always 200 when the
-        question could be read: ``valid`` and ``code`` say the rest. Service and admin keys only;
-        the caller pays nothing."""
+        question could be read: ``valid`` and ``code`` say the rest. With ``tokens`` or
+        ``cost_micro`` (what the call may cost at most) budgets are held too, and the answer has a
+        ``hold`` for keys/settle. Service and admin keys only; the caller pays nothing."""
+        refuse_members(request)
         http = request._request
-        if access_of(http).is_member_key and SCOPE in NOT_FOR_MEMBERS:
-            raise MomentryError("insufficient_scope", f"This needs the scope {SCOPE}.", scope=SCOPE)
+        began = time.monotonic()
         try:
             question = read(http.headers.get("Content-Type", ""), http.body)
             found = inspect_key(question)
@@ -123,4 +150,17 @@ class KeyVerification(APIView):
             raise MomentryError(error.code, error.detail or None, **error.extra) from None
         except DatabaseUnavailable:
             raise MomentryError("database_unavailable") from None
+        except Overloaded:
+            raise MomentryError("overloaded") from None
+        hold_back(found, began)
+        key_id = found.verdict.key_id
+        if found.ok and key_id is not None and not question.dry_run:
+            touch_key(key_id, timezone.now())
+        found = found.sealed(access_of(http).actor, get_ring().derive(PURPOSE))
         return Response(found.document, headers={"Cache-Control": "no-store"})
+
+
+def refuse_members(request: Request) -> None:
+    """Whatever scopes a member's key holds."""
+    if access_of(request._request).is_member_key and SCOPE in NOT_FOR_MEMBERS:
+        raise MomentryError("insufficient_scope", f"This needs the scope {SCOPE}.", scope=SCOPE)

@@ -9,6 +9,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.models import User
+from apikeys.api import reference as ref
+from apikeys.api.filters import NoFilters, read_filters
 from apikeys.api.serializers import MeSerializer, context
 from apikeys.models import ApiKey
 
@@ -18,8 +20,12 @@ class Me(APIView):
 
     scopes = {"GET": ""}
 
-    @extend_schema(operation_id="me", responses=MeSerializer)
+    @extend_schema(
+        operation_id="me",
+        responses={200: MeSerializer, **ref.problems("missing_key", "invalid_input")},
+    )
     def get(self, request: Request) -> Response:
+        read_filters(NoFilters, request, besides=frozenset())
         http: Any = request._request
         member: User | None = http.member
         key: ApiKey = http.api_key

@@ -6,9 +6,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from apikeys.gate.addresses import parse_address
 from apikeys.gate.request import GateRequest
-from apikeys.gate.scopes import effective
+from apikeys.gate.scopes import closed, is_members
 from apikeys.gate.snapshot import Grant, KeySnapshot
-from momentry.common.scopes import holds
 
 NOT_FOR_MEMBERS: Final = frozenset({"keys:verify"})  # whatever scopes a member's key holds
 
@@ -72,9 +71,10 @@ def check_network(request: GateRequest, key: KeySnapshot) -> Refusal | None:
 def check_scope(request: GateRequest, key: KeySnapshot) -> Refusal | None:
     """7, scope: on upstreams here; REST views declare theirs and are asked in Django."""
     needed = "proxy:use" if request.upstream else request.scope
-    held = effective(key.scopes, key.role, key.key_type)
-    is_members = needed in NOT_FOR_MEMBERS and key.key_type == "user"
-    if needed and (is_members or not holds(held, needed)):
+    if not needed:
+        return None
+    is_barred = needed in NOT_FOR_MEMBERS and is_members(key.key_type)
+    if is_barred or needed not in closed(key.scopes, key.role, key.key_type):
         return Refusal("insufficient_scope", f"This needs the scope {needed}.", {"scope": needed})
     return None
 

@@ -3,11 +3,15 @@
 from typing import Final, NamedTuple
 
 from apikeys.gate.request import HeaderList
+from momentry.common.veil import veils
 
 NAMES: Final = frozenset({b"authorization", b"x-api-key", b"api-key"})
-UNDERSCORED: Final = frozenset({b"x_api_key", b"api_key"})
+# Whatever CGI's rule makes one of these of.
+UNDERSCORED: Final = frozenset({b"x_api_key", b"x_api-key", b"x-api_key", b"api_key"})
+LOOKED_AT: Final = NAMES | UNDERSCORED
 
 
+@veils("secret")
 class Credential(NamedTuple):
     """``secret`` as text; ``header``: lower-case name of the field it came in."""
 
@@ -25,18 +29,22 @@ def find_credential(headers: HeaderList) -> Credential | Ambiguous | None:
     Basic and other schemes of Authorization are no credential of ours, but beside a key they make
     the request ambiguous: two parties might each believe another one.
     """
-    found = [(name, value) for name, value in headers if name in NAMES]
-    if any(name in UNDERSCORED for name, _ in headers):
-        return Ambiguous("Header names with an underscore are not accepted.")
+    found = [field for field in headers if field[0] in LOOKED_AT]
     if not found:
         return None
-    if len(found) > 1:
-        return Ambiguous("Send the API key in exactly one header.")
     name, value = found[0]
+    if len(found) > 1 or name in UNDERSCORED:
+        return ambiguity(found)
     secret = bearer(value) if name == b"authorization" else value
     if secret is None:
         return None
     return one_secret(secret.strip(b" \t"), name)
+
+
+def ambiguity(found: HeaderList) -> Ambiguous:
+    if any(name in UNDERSCORED for name, _ in found):
+        return Ambiguous("Header names with an underscore are not accepted.")
+    return Ambiguous("Send the API key in exactly one header.")
 
 
 def bearer(value: bytes) -> bytes | None:

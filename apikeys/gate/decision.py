@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from apikeys.gate.verdict import Charge, Limit, Verdict
+from apikeys.gate.verdict import Charge, Entry, Limit, Verdict
 
 HEADER: Final = "X-Momentry-Decision"
 PURPOSE: Final = "gateway decision"
@@ -90,9 +90,10 @@ def to_json(decision: Decision) -> dict[str, Any]:
             for charge in verdict.charges
         ],
         "lim": [
-            [*limit[:4], limit.reset_at.isoformat(), limit.window_seconds]
+            [*limit[:4], limit.reset_at and limit.reset_at.isoformat(), limit.window_seconds]
             for limit in verdict.limits
         ],
+        "ent": verdict.entry and [verdict.entry.units, len(verdict.entry.slots)],
     }
 
 
@@ -107,10 +108,8 @@ def from_json(data: dict[str, Any]) -> Decision:
         charges=tuple(
             Charge(c[0], c[1], c[2], datetime.fromisoformat(c[3]), c[4]) for c in data["chg"]
         ),
-        limits=tuple(
-            Limit(item[0], item[1], item[2], item[3], datetime.fromisoformat(item[4]), item[5])
-            for item in data["lim"]
-        ),
+        limits=tuple(map(limit_of, data["lim"])),
+        entry=entry_of(data.get("ent")),
     )
     return Decision(
         request_id=data["rid"],
@@ -120,3 +119,13 @@ def from_json(data: dict[str, Any]) -> Decision:
         client=data["cli"],
         verdict=verdict,
     )
+
+
+def limit_of(item: list[Any]) -> Limit:
+    name, unit, limit, remaining, reset, window = item
+    return Limit(name, unit, limit, remaining, reset and datetime.fromisoformat(reset), window)
+
+
+def entry_of(item: list[int] | None) -> Entry | None:
+    """Enough to tell what is left after it; the gateway alone can leave it."""
+    return Entry((), item[0], ("",) * item[1], "", shared=True) if item else None

@@ -2,67 +2,141 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Generator
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Generator
+from datetime import datetime
+from typing import Any, Final, Generic, Protocol, TypeVar
+from uuid import UUID
 
-import psycopg
-import psycopg_pool
-
-from apikeys.gate import snapshot
-from apikeys.gate.addresses import AddressRules
-from apikeys.gate.effects import (
-    CountFailure,
-    DatabaseUnavailable,
-    Effect,
-    IsBlocked,
-    LoadKey,
-    MayLookUp,
-    Proven,
-    Take,
-    Taken,
-)
-from apikeys.gate.guard import Guard
-from apikeys.gate.inspection import Inspected, inspect
-from apikeys.gate.judge import Policy, judge
+from apikeys.gate.checks import CHECKS, Refusal
+from apikeys.gate.credential import Credential
+from apikeys.gate.effects import DatabaseUnavailable, Effect, LoadKey, Overloaded
+from apikeys.gate.inspection import SHOWN, Inspected, inspect, inspect_key, request_of
+from apikeys.gate.judge import judge, judge_key, refused
 from apikeys.gate.question import Question
+from apikeys.gate.quick import admit, invalid, key_shown
+from apikeys.gate.replies import LATER, TRIES, UNAVAILABLE, Replies
 from apikeys.gate.request import GateRequest
-from apikeys.gate.snapshot import SNAPSHOT_SQL, KeySnapshot
-from apikeys.gate.verdict import Charge, Verdict
-from apikeys.ledger import sql, take
+from apikeys.gate.standing import Standing
+from apikeys.gate.verdict import Charge, Entry, Verdict
 
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-Pool = psycopg_pool.AsyncConnectionPool[Connection]
-UNAVAILABLE = (psycopg.Error, psycopg_pool.PoolTimeout, OSError)
-R = TypeVar("R")
+CLOSED: Final = refused(Refusal("database_unavailable"))
 
 
 class Charged(Protocol):
     @property
+    def ok(self) -> bool: ...
+    @property
     def charges(self) -> tuple[Charge, ...]: ...
+    @property
+    def entry(self) -> Entry | None: ...
 
 
 C = TypeVar("C", bound=Charged)
 
 
-class AsyncDoor:
-    """Answers the gate's questions: from memory, from Valkey, from PostgreSQL (autocommit)."""
+class Paused(Generic[C]):
+    """A judgement that came as far as memory goes: this effect must be waited for."""
 
-    __slots__ = ("guard", "late", "policy", "pool", "rules")
+    __slots__ = ("effect", "judging", "seen")
 
-    def __init__(self, pool: Pool, policy: Policy, guard: Guard) -> None:
-        self.pool = pool
-        self.policy = policy
-        self.guard = guard
-        self.rules = AddressRules()
-        self.late: set[asyncio.Task[None]] = set()
+    def __init__(self, judging: Generator[Effect, Any, C], effect: Effect, seen: int) -> None:
+        self.judging = judging
+        self.effect = effect
+        self.seen = seen  # the fence's generation that its memory is of
 
-    async def judge(self, request: GateRequest) -> Verdict:
+
+class AsyncDoor(Replies):
+    """Runs the gate's judgements: as far as memory goes at once, the rest beside."""
+
+    __slots__ = ()
+
+    def judge_now(self, request: GateRequest) -> Verdict | Paused[Verdict] | None:
+        """The verdict if memory is enough for it; None when this process must not rely on it."""
+        if not self.fence.is_fresh():
+            return None
+        credential = key_shown(request, self.policy)
+        if credential is not None and self.rules.version and not self.is_blocked(request.client):
+            if (key := self.opened(credential.secret)) is not None:
+                if (verdict := admit(request, key, credential)) is not None:
+                    return verdict
+                return self.begin(judge_key(request, key.at(self.fence.now()), credential))
+            if self.is_nobodys(credential.secret):
+                return invalid(credential.header)
+        return self.begin(judge(request, self.policy))
+
+    def standing(self, request: GateRequest, verdict: Verdict) -> Standing | None:
+        """Of a verdict that judge_now has just given, if it would be the same again."""
+        shown = key_shown(request, self.policy)
+        key = None if shown is None or not verdict.ok else self.opened(shown.secret)
+        if key is None or request.hold is not None or request.dry_run or not request.holds:
+            return None
+        until = self.memory.until(key.key_id)
+        return Standing(self.epoch, key, until, request, verdict)
+
+    def again(self, standing: Standing, now: datetime) -> Verdict | None:
+        """The verdict on the same request once more, from memory; None: it must be judged."""
+        clock = self.fence.clock()
+        if standing.epoch != self.epoch or clock >= standing.until:
+            return None
+        return standing.again(self, now) if clock < self.fence.fresh_until else None
+
+    async def judge(self, request: GateRequest, paused: Paused[Verdict] | None = None) -> Verdict:
         """The verdict; ``database_unavailable`` when the database does not answer."""
-        return await self.run(judge(request, self.policy))
+        try:
+            return await self.settled(lambda: judge(request, self.policy), paused)
+        except DatabaseUnavailable:
+            return CLOSED
 
-    async def inspect(self, question: Question) -> Inspected:
-        """Raises DatabaseUnavailable."""
-        return await self.run(inspect(question, self.policy))
+    def inspect_now(self, question: Question) -> Inspected | Paused[Inspected] | None:
+        """As judge_now. Raises DatabaseUnavailable."""
+        if not self.fence.is_fresh():
+            return None
+        key = None if question.ip else self.opened(question.key)
+        if key is None or key.metadata is None:
+            return self.begin(inspect(question, self.policy))
+        verdict = None
+        if question.hold is None:
+            verdict = admit(request_of(question), key, Credential(question.key, SHOWN))
+        if verdict is not None:
+            return Inspected(question, verdict, key)
+        return self.begin(inspect_key(question, key.at(self.fence.now())))
+
+    async def inspect(
+        self, question: Question, paused: Paused[Inspected] | None = None
+    ) -> Inspected:
+        """Raises DatabaseUnavailable and Overloaded."""
+        return await self.settled(lambda: inspect(question, self.policy), paused)
+
+    async def settled(
+        self, make: Callable[[], Generator[Effect, Any, C]], paused: Paused[C] | None
+    ) -> C:
+        """A judgement during which nothing changed that it may rest on: else once more, so that
+        nobody passes by what was taken away while he waited. Raises DatabaseUnavailable."""
+        for _ in range(TRIES):
+            if paused is None:
+                if not await self.fence.fresh():
+                    raise DatabaseUnavailable
+                begun = self.begin(make())
+                if not isinstance(begun, Paused):
+                    return begun
+                paused = begun
+            found = await self.run(paused)
+            if not found.ok or (paused.seen == self.fence.applied and self.fence.is_fresh()):
+                return found
+            await self.undo(found)
+            paused = None
+        raise DatabaseUnavailable
+
+    async def refusal(self, request: GateRequest, key_id: UUID) -> Refusal | None:
+        """Of checks 4 to 7, by what the database says now. Raises DatabaseUnavailable."""
+        try:
+            async with self.pool.connection() as connection:
+                key = await self.load(connection, LoadKey(key_id))
+        except UNAVAILABLE:
+            raise DatabaseUnavailable from None
+        if key is None:
+            return Refusal("invalid_key")
+        return next(filter(None, (check(request, key) for check in CHECKS)), None)
 
     async def within(self, seconds: float, work: Coroutine[Any, Any, C]) -> C | None:
         """Its result, or None after that time. A query on a database that stands still cannot be
@@ -77,66 +151,47 @@ class AsyncDoor:
         return None
 
     async def return_late(self, task: "asyncio.Task[C]") -> None:
-        with contextlib.suppress(DatabaseUnavailable):
-            result = await task
-            await self.give_back(result.charges)
+        with contextlib.suppress(DatabaseUnavailable, Overloaded):
+            await self.undo(await task)
 
-    async def run(self, judging: Generator[Effect, Any, R]) -> R:
+    def begin(self, judging: Generator[Effect, Any, C]) -> C | Paused[C]:
+        """As far as memory goes, without a task."""
+        seen = self.fence.applied
         try:
             effect = next(judging)
             while True:
                 try:
-                    reply = await self.answer(effect)
+                    reply = self.answer_now(effect)
+                except DatabaseUnavailable as error:
+                    effect = judging.throw(error)
+                    continue
+                if reply is LATER:
+                    return Paused(judging, effect, seen)
+                effect = judging.send(reply)
+        except StopIteration as stop:
+            result: C = stop.value
+            return result
+
+    async def run(self, paused: Paused[C]) -> C:
+        judging, effect = paused.judging, paused.effect
+        try:
+            while True:
+                try:
+                    reply = self.answer_now(effect)
+                    if reply is LATER:
+                        reply = await self.answer(effect)
                 except (*UNAVAILABLE, DatabaseUnavailable):
                     effect = judging.throw(DatabaseUnavailable())
+                except Exception as error:  # noqa: BLE001  raised again there, once slots are left
+                    effect = judging.throw(error)
                 else:
                     effect = judging.send(reply)
         except StopIteration as stop:
-            result: R = stop.value
+            result: C = stop.value
             return result
 
-    async def answer(self, effect: Effect) -> Any:
-        if isinstance(effect, IsBlocked):
-            return self.is_blocked(effect.address)
-        if isinstance(effect, Proven):
-            return self.guard.proven(effect.address, effect.secret)
-        if isinstance(effect, MayLookUp):
-            return await self.guard.may_look_up(effect.address, effect.secret)
-        if isinstance(effect, CountFailure):
-            return await self.guard.count_failure(effect.address)
-        async with self.pool.connection() as connection:
-            if isinstance(effect, LoadKey):
-                return await self.load(connection, effect)
-            return await self.take(connection, effect)
-
-    def is_blocked(self, address: str) -> bool:
-        """While the rules were never read nobody's key is known to be welcome."""
-        if not self.rules.version:
-            raise DatabaseUnavailable
-        return self.rules.blocks(address)
-
-    async def load(self, connection: Connection, effect: LoadKey) -> KeySnapshot | None:
-        values = snapshot.parameters(effect.key_id, with_metadata=effect.with_metadata)
-        cursor = await connection.execute(SNAPSHOT_SQL, values)
-        row = await cursor.fetchone()
-        return None if row is None else snapshot.from_row(row)
-
-    async def take(self, connection: Connection, effect: Take) -> Taken:
-        values = take.parameters(effect, self.policy.zone)
-        while True:
-            cursor = await connection.execute(sql.TAKE, values)
-            taken = take.taken(effect, await cursor.fetchall(), self.policy.zone)
-            if taken is not None:
-                return taken
-            await connection.execute(sql.OPEN, values)
-
-    async def give_back(self, charges: tuple[Charge, ...]) -> None:
-        """Return units of a request that came to nothing. Lost if the database is away: the
-        ledger then errs towards having counted, never over the limit."""
-        if not charges:
-            return
-        try:
-            async with self.pool.connection() as connection:
-                await connection.execute(sql.GIVE_BACK, take.give_back_parameters(charges))
-        except UNAVAILABLE:
-            return
+    async def undo(self, taken: Charged) -> None:
+        """The request came to nothing: all that it took goes back."""
+        if taken.entry is not None:
+            self.entrance.leave(taken.entry, back=True)
+        self.keeper.give_back(taken.charges)

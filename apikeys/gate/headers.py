@@ -1,35 +1,62 @@
 """RateLimit fields (draft-ietf-httpapi-ratelimit-headers-10) from a verdict's limits. Pure."""
 
 from datetime import datetime
+from functools import lru_cache
 
+from apikeys.gate.holds import METRICS
 from apikeys.gate.verdict import Limit
 
+Fields = list[tuple[bytes, bytes]]
 
-def limit_headers(limits: tuple[Limit, ...], now: datetime) -> list[tuple[bytes, bytes]]:
-    """``RateLimit-Policy`` and ``RateLimit``; no limits, no fields."""
+
+def limit_headers(limits: tuple[Limit, ...], now: datetime) -> Fields:
+    """``RateLimit-Policy`` and ``RateLimit``; no limits, no fields. What was left of a window that
+    has ended meanwhile is not told."""
     if not limits:
         return []
-    policy = ", ".join(
-        f'"{limit.name}";q={limit.limit};w={limit.window_seconds}' for limit in limits
-    )
-    left = ", ".join(
-        f'"{limit.name}";r={limit.remaining};t={seconds_until(limit.reset_at, now)}'
-        for limit in limits
-    )
-    return [(b"RateLimit-Policy", policy.encode()), (b"RateLimit", left.encode())]
+    policies, left = [], []
+    for name, unit, most, remaining, reset_at, window in limits:
+        policies.append(policy_of(name, unit, most, window))
+        if reset_at is None:
+            left.append(f'"{name}";r={remaining}')
+        elif reset_at > now:
+            left.append(f'"{name}";r={remaining};t={seconds_until(reset_at, now)}')
+    fields = [(b"RateLimit-Policy", ", ".join(policies).encode())]
+    if left:
+        fields.append((b"RateLimit", ", ".join(left).encode()))
+    return fields
 
 
-def legacy_headers(limits: tuple[Limit, ...], now: datetime) -> list[tuple[bytes, bytes]]:
-    """``X-RateLimit-*`` of the scarcest limit, for answers momentry makes itself."""
-    if not limits:
+@lru_cache(maxsize=1024)
+def policy_of(name: str, unit: str, most: int, window_seconds: int) -> str:
+    """The same for every request of a tier."""
+    text = f'"{name}";q={most}'
+    if window_seconds:
+        text += f";w={window_seconds}"
+    return text if unit == "requests" else f'{text};qu="{unit}"'
+
+
+def has_ended(limit: Limit, now: datetime) -> bool:
+    return limit.reset_at is not None and limit.reset_at <= now
+
+
+def legacy_headers(limits: tuple[Limit, ...], now: datetime) -> Fields:
+    """``X-RateLimit-*`` of the scarcest limit that resets, for answers momentry makes itself: of
+    requests, which others who know these fields take them for. As there, none that has ended."""
+    lasting = [limit for limit in limits if not has_ended(limit, now)]
+    some = [limit for limit in lasting if limit.unit not in METRICS] or lasting
+    found = [limit for limit in some if limit.reset_at is not None] or some
+    if not found:
         return []
-    scarce = min(limits, key=lambda limit: limit.remaining)
-    reset = seconds_until(scarce.reset_at, now)
-    return [
+    scarce = min(found, key=lambda limit: limit.remaining)
+    fields = [
         (b"X-RateLimit-Limit", b"%d" % scarce.limit),
         (b"X-RateLimit-Remaining", b"%d" % scarce.remaining),
-        (b"X-RateLimit-Reset", b"%d" % reset),
     ]
+    if scarce.reset_at is not None:
+        reset = seconds_until(scarce.reset_at, now)
+        fields.append((b"X-RateLimit-Reset", b"%d" % reset))
+    return fields
 
 
 def seconds_until(moment: datetime, now: datetime) -> int:

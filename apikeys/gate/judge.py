@@ -14,13 +14,17 @@ from apikeys.digest import Peppers
 from apikeys.gate import verdict
 from apikeys.gate.checks import CHECKS, Refusal
 from apikeys.gate.credential import Ambiguous, Credential, find_credential
-from apikeys.gate.effects import DatabaseUnavailable, Effect, IsBlocked, Take, Taken
+from apikeys.gate.effects import DatabaseUnavailable, Effect, IsBlocked, Overloaded
+from apikeys.gate.limits import NOTHING, Spent, spend
 from apikeys.gate.lockout import Permit
+from apikeys.gate.opening import may_be_foreign
 from apikeys.gate.proof import count_failure, prove
+from apikeys.gate.proofs import Proofs
 from apikeys.gate.request import GateRequest
 from apikeys.gate.scopes import effective
 from apikeys.gate.snapshot import KeySnapshot
-from apikeys.gate.verdict import Limit, Verdict
+from apikeys.gate.verdict import Verdict
+from apikeys.hasher import HMAC
 from apikeys.keyformat import PREFIXES
 
 Judging = Generator[Effect, Any, Verdict]
@@ -33,14 +37,28 @@ class Policy:
     peppers: Peppers
     admin_token: str = field(repr=False)
     zone: ZoneInfo
+    hasher: str = HMAC
+    proofs: Proofs = field(default_factory=Proofs, repr=False, compare=False)
 
 
 def judge(request: GateRequest, policy: Policy) -> Judging:
     """The verdict; ``database_unavailable`` when the door could not know something."""
+    return (yield from told(judge_request(request, policy)))
+
+
+def judge_key(request: GateRequest, key: KeySnapshot, credential: Credential) -> Judging:
+    """As judge, of a key whose secret was proven."""
+    return (yield from told(weigh(request, key, credential)))
+
+
+def told(judging: Judging) -> Judging:
+    """A door that cannot know something is a refusal too."""
     try:
-        return (yield from judge_request(request, policy))
+        return (yield from judging)
     except DatabaseUnavailable:
         return refused(Refusal("database_unavailable"))
+    except Overloaded:
+        return refused(Refusal("overloaded"))
 
 
 def judge_request(request: GateRequest, policy: Policy) -> Judging:
@@ -55,10 +73,10 @@ def judge_request(request: GateRequest, policy: Policy) -> Judging:
     if may_be_admin_token(request, credential, policy):
         if is_admin_token(credential, policy):
             return Verdict(ok=True, actor=verdict.ADMIN_TOKEN, credential=credential.header)
-        if not credential.secret.startswith(PREFIXES):
+        if not (yield from may_be_key(credential.secret)):
             guess = yield from count_failure(request.client, Permit(True))
             return refused(guess, credential)
-    found = yield from prove(request.client, credential.secret, policy.peppers)
+    found = yield from prove(request.client, credential.secret, policy)
     if isinstance(found, Refusal):
         return refused(found, credential)
     return (yield from weigh(request, found, credential))
@@ -70,23 +88,10 @@ def weigh(request: GateRequest, key: KeySnapshot, credential: Credential) -> Jud
         refusal = check(request, key)
         if refusal is not None:
             return refused_key(key, refusal, credential)
-    if not key.quotas:
-        return admitted(key, credential, Taken((), (), None))
-    units = 0 if request.dry_run else request.weight
-    taken: Taken = yield Take(key.quotas, units, key.now)
-    short = taken.exceeded or would_exceed(taken.limits, request)
-    if short is not None:
-        refusal = exceeded(short, key)
-        return refused_key(key, refusal, credential)._replace(limits=taken.limits)
-    return admitted(key, credential, taken)
-
-
-def would_exceed(limits: tuple[Limit, ...], request: GateRequest) -> Limit | None:
-    """Of a dry run: the limit that would refuse and resets last."""
-    if not request.dry_run:
-        return None
-    short = [limit for limit in limits if limit.remaining < request.weight]
-    return max(short, key=lambda limit: limit.reset_at, default=None)
+    spent = yield from spend(request, key)
+    if spent.refusal is None:
+        return admitted(key, credential, spent)
+    return refused_key(key, spent.refusal, credential)._replace(limits=spent.limits)
 
 
 def may_be_admin_token(request: GateRequest, credential: Credential, policy: Policy) -> bool:
@@ -98,23 +103,29 @@ def may_be_admin_token(request: GateRequest, credential: Credential, policy: Pol
     )
 
 
+def may_be_key(secret: str) -> Generator[Effect, Any, bool]:
+    """Else it is a guess at the token."""
+    return secret.startswith(PREFIXES) or (yield from may_be_foreign(secret))
+
+
 def is_admin_token(credential: Credential, policy: Policy) -> bool:
     return hmac.compare_digest(
         credential.secret.encode("latin-1"), policy.admin_token.encode("utf-8")
     )
 
 
-def exceeded(limit: Limit, key: KeySnapshot) -> Refusal:
-    seconds = max(1, int((limit.reset_at - key.now).total_seconds()) + 1)
-    reset = limit.reset_at.isoformat()
-    return Refusal(
-        "quota_exceeded",
-        f"The {limit.name} quota of {limit.limit} requests is used up; it resets at {reset}.",
-        {"retry_after": seconds, "violated-policies": [limit.name]},
-    )
+def admitted(key: KeySnapshot, credential: Credential, spent: Spent) -> Verdict:
+    """The same each time for a remembered key of which nothing was counted."""
+    if key.kept is None or spent is not NOTHING:
+        return make_admitted(key, credential, spent)
+    made = key.kept.admitted.get(credential.header)
+    if made is None:
+        made = make_admitted(key, credential, spent)
+        key.kept.admitted[credential.header] = made
+    return made
 
 
-def admitted(key: KeySnapshot, credential: Credential, taken: Taken) -> Verdict:
+def make_admitted(key: KeySnapshot, credential: Credential, spent: Spent) -> Verdict:
     return Verdict(
         ok=True,
         actor=verdict.KEY,
@@ -122,9 +133,10 @@ def admitted(key: KeySnapshot, credential: Credential, taken: Taken) -> Verdict:
         member_id=key.member_id,
         scopes=effective(key.scopes, key.role, key.key_type),
         key_type=key.key_type,
-        charges=taken.charges,
-        limits=taken.limits,
+        charges=spent.charges,
+        limits=spent.limits,
         credential=credential.header,
+        entry=spent.entry,
     )
 
 

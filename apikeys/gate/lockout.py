@@ -1,28 +1,26 @@
 """The lock-out of addresses that keep showing wrong secrets: its rules, its scripts, its memory.
 
-No I/O but a log line. Valkey counts for all doors (the scripts); Memory counts in this process
+Pure. Valkey counts for all doors (the scripts); Memory counts in this process
 for the time that Valkey is away, and remembers what Valkey said of locks.
 """
 
 import hashlib
-import logging
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final, Generic, NamedTuple, TypeVar
+from uuid import UUID
 
 V = TypeVar("V")
-logger: Final = logging.getLogger("momentry.lockout")
 
 PREFIX: Final = "momentry:fail:"
 PROVEN_PREFIX: Final = "momentry:proven:"
 PERSON: Final = b"momentry proven"
 MAX_ENTRIES: Final = 10_000
-SLOT_SECONDS: Final = 1.0  # between two look-ups of a locked address
+SLOT_SECONDS: Final = 1.0  # between two look-ups from one slot of a locked address
+ANY_SECONDS: Final = 0.05  # between any two, for a door that does not know which ids exist
 PROVEN_SECONDS: Final = 3600  # a secret that opened its key is known so long
 TELL_SECONDS: Final = 600.0  # how often Valkey is told again
-LOOK_ARGUMENTS: Final = (1000,)  # SLOT_SECONDS in ms
 CLEAR_SECONDS: Final = 1.0  # how long an address with a right key need not be asked about
-TIMEOUT_SECONDS: Final = 0.1  # a stall shorter than this must not split the count by process
-AWAY_SECONDS: Final = 1.0  # how long Valkey is left alone after it did not answer
 
 # KEYS: times, lock. ARGV: attempts, window in ms. The last failures' times are kept, so any window
 # counts, not only a fixed one. Replies the milliseconds left if it was locked already; those of a
@@ -44,13 +42,18 @@ if redis.call('LLEN', KEYS[1]) >= attempts
 end
 return 0
 """
-# KEYS: lock, slot, proven. ARGV: slot in ms. Replies {may look up, milliseconds the lock lasts}.
+# KEYS: lock, proven, slot, the address's slot for any. ARGV: both slots' ms, 0 for none.
+# Replies {may look up, milliseconds the lock lasts}.
 LOOK_SCRIPT: Final = """
 local left = redis.call('PTTL', KEYS[1])
 if left <= 0 then return {1, 0} end
-if redis.call('EXISTS', KEYS[3]) == 1 then return {1, left} end
-if redis.call('SET', KEYS[2], 1, 'NX', 'PX', ARGV[1]) then return {1, left} end
-return {0, left}
+if redis.call('EXISTS', KEYS[2]) == 1 then return {1, left} end
+if ARGV[1] == '0' or redis.call('EXISTS', KEYS[3]) == 1 then return {0, left} end
+if ARGV[2] ~= '0' and not redis.call('SET', KEYS[4], 1, 'NX', 'PX', ARGV[2]) then
+  return {0, left}
+end
+redis.call('SET', KEYS[3], 1, 'PX', ARGV[1])
+return {1, left}
 """
 
 
@@ -73,12 +76,50 @@ class Permit(NamedTuple):
     locked: float = 0.0
 
 
+class Slot(NamedTuple):
+    """One look-up at a time, when the address is locked. ``seconds`` until the next from this slot,
+    0: none is given; ``any_seconds`` until the next from any such slot of the address."""
+
+    name: str
+    seconds: float = SLOT_SECONDS
+    any_seconds: float = 0.0
+
+    @property
+    def arguments(self) -> tuple[int, int]:
+        """Those of LOOK_SCRIPT."""
+        return round(self.seconds * 1000), round(self.any_seconds * 1000)
+
+
+ADDRESS: Final = Slot("")  # shared by all that is looked up from there
+NOTHING: Final = Slot("", 0.0)
+
+
+def slot_of_key(key_id: UUID) -> Slot:
+    """Its own, so that no guess at another key takes it."""
+    return Slot(f"id:{key_id.hex}")
+
+
+def slot_of_format(secret: str, formats: Iterable[str]) -> Slot:
+    """Of imported secrets that begin alike."""
+    known = max((form for form in formats if secret.startswith(form)), key=len, default="")
+    return Slot(f"format:{known}")
+
+
 def count_keys(block: str) -> tuple[str, str]:
     return f"{PREFIX}{block}", f"{PREFIX}{block}:lock"
 
 
-def look_keys(block: str, mark: bytes) -> tuple[str, str, str]:
-    return f"{PREFIX}{block}:lock", f"{PREFIX}{block}:slot", proven_key(mark)
+def look_keys(block: str, mark: bytes, slot: Slot) -> tuple[str, str, str, str]:
+    _, lock = count_keys(block)
+    return lock, proven_key(mark), slot_key(block, slot), any_key(block)
+
+
+def slot_key(block: str, slot: Slot) -> str:
+    return f"{PREFIX}{block}:slot:{slot.name}"
+
+
+def any_key(block: str) -> str:
+    return f"{PREFIX}{block}:any"
 
 
 def proven_key(mark: bytes) -> str:
@@ -89,26 +130,6 @@ def mark_of(secret: str, pepper: bytes) -> bytes:
     """What stands for a secret in memory and in Valkey; it is no digest that opens anything."""
     text = secret.encode()
     return hashlib.blake2b(text, key=pepper[:64], person=PERSON, digest_size=16).digest()
-
-
-class Outage:
-    """Says once that Valkey went away and once that it is back."""
-
-    __slots__ = ("lasts",)
-
-    def __init__(self) -> None:
-        self.lasts = False
-
-    def began(self, error: Exception) -> None:
-        if not self.lasts:
-            self.lasts = True
-            name = type(error).__name__
-            logger.warning("Valkey does not answer (%s): wrong keys are counted per process", name)
-
-    def ended(self) -> None:
-        if self.lasts:
-            self.lasts = False
-            logger.warning("Valkey answers again: wrong keys are counted together")
 
 
 class Recent(OrderedDict[str, V], Generic[V]):
@@ -154,15 +175,27 @@ class Memory:
         self.clear.pop(block, None)
         self.locks.put(block, until)
 
-    def look(self, block: str, mark: bytes, now: float) -> Permit:
+    def look(self, block: str, mark: bytes, now: float, slot: Slot = ADDRESS) -> Permit:
         """As LOOK_SCRIPT, by this process's knowledge alone."""
         left = self.left(block, now)
-        if left <= 0 or self.is_proven(mark, now):
-            return Permit(True, left)
-        if self.slots.get(block, 0.0) > now:
-            return Permit(False, left)
-        self.slots.put(block, now + SLOT_SECONDS)
-        return Permit(True, left)
+        is_free = left <= 0 or self.is_proven(mark, now)
+        return Permit(is_free or self.take(block, slot, now), left)
+
+    def take(self, block: str, slot: Slot, now: float) -> bool:
+        own, shared = slot_key(block, slot), any_key(block)
+        if slot.seconds == 0 or self.slots.get(own, 0.0) > now:
+            return False
+        if slot.any_seconds:
+            if self.slots.get(shared, 0.0) > now:
+                return False
+            self.slots.put(shared, now + slot.any_seconds)
+        self.slots.put(own, now + slot.seconds)
+        return True
+
+    def free(self, block: str, slot: Slot, now: float) -> bool:
+        """A look-up from it proved a secret. Must Valkey be told?"""
+        self.slots.pop(slot_key(block, slot), None)
+        return self.left(block, now) > 0
 
     def is_clear(self, block: str, now: float) -> bool:
         """Did a right key come from there just now, with no lock in sight?"""

@@ -2,34 +2,51 @@
 
 import math
 from collections.abc import Generator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from apikeys import keyformat
-from apikeys.digest import CorruptDigest, Peppers
 from apikeys.gate.checks import Refusal
-from apikeys.gate.effects import CountFailure, Effect, LoadKey, MayLookUp, Proven
+from apikeys.gate.effects import CountFailure, Effect, MayLookUp, Proven, Recall
 from apikeys.gate.lockout import Permit
+from apikeys.gate.opening import may_be_foreign, open_foreign, open_own, opens, upgrade_of
 from apikeys.gate.snapshot import KeySnapshot
+from apikeys.hasher import ARGON2ID
+
+if TYPE_CHECKING:
+    from apikeys.gate.judge import Policy
 
 Proving = Generator[Effect, Any, KeySnapshot | Refusal]
 
 INVALID: Final = Refusal("invalid_key")
 
 
-def prove(address: str, secret: str, peppers: Peppers) -> Proving:
-    """The key that the secret opens, or a refusal. A malformed secret is refused without asking
+def prove(address: str, secret: str, policy: "Policy") -> Proving:
+    """The key that the secret opens, or a refusal. What is no key's text is refused without asking
     anybody and without counting; a locked address still passes with a right one."""
-    parsed = keyformat.parse(secret)
-    if parsed is None:
+    proof = policy.proofs.find(secret)
+    parsed = proof or keyformat.parse(secret)
+    if parsed is None and not (yield from may_be_foreign(secret)):
         return INVALID
-    permit: Permit = yield MayLookUp(address, secret)
+    known: KeySnapshot | None = (yield Recall(parsed.key_id)) if parsed else None
+    if known is not None:
+        is_open, others = yield from opens(secret, proof, known, policy)
+        if is_open:
+            return known
+        # A slow proof must be allowed as a look-up is; where chosen, each failure costs one.
+        if not others and policy.hasher != ARGON2ID:
+            return (yield from count_failure(address, Permit(True)))
+    key_id = parsed.key_id if parsed else None
+    permit: Permit = yield MayLookUp(address, secret, key_id)
     if not permit.allowed:
         return locked_out(permit.locked)
-    snapshot: KeySnapshot | None = yield LoadKey(parsed.key_id)
-    if snapshot is None or not proves(secret, snapshot, peppers):
+    opening = open_own(secret, parsed.key_id, policy) if parsed else open_foreign(secret, policy)
+    found = yield from opening
+    if found is None:
         return (yield from count_failure(address, permit))
-    yield Proven(address, secret)
-    return snapshot
+    yield Proven(address, secret, key_id)
+    if (again := upgrade_of(secret, found, policy)) is not None:
+        yield again
+    return found.key
 
 
 def count_failure(address: str, permit: Permit) -> Generator[Effect, Any, Refusal]:
@@ -45,15 +62,3 @@ def locked_out(seconds: float) -> Refusal:
         f"Too many wrong keys came from this address; wait {wait} seconds.",
         {"retry_after": wait},
     )
-
-
-def proves(secret: str, snapshot: KeySnapshot, peppers: Peppers) -> bool:
-    """All digests are looked at, so that time does not tell which one matched."""
-    return True in [matches(secret, digest, peppers) for digest in snapshot.digests]
-
-
-def matches(secret: str, digest: str, peppers: Peppers) -> bool:
-    try:
-        return peppers.matches(secret, digest)
-    except CorruptDigest:
-        return False

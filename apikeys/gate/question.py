@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from apikeys.gate.addresses import parse_address
+from apikeys.gate.holds import MAX_HELD, Hold, hold_of
+from momentry.common.veil import veils
 
 MAX_BODY: Final = 65_536
 MAX_COST: Final = 1000
@@ -15,13 +17,21 @@ MAX_PATH: Final = 8192
 MAX_DECODINGS: Final = 5
 SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,59}", re.ASCII)
 METHOD: Final = re.compile(r"[A-Z]{1,16}", re.ASCII)
+# The plainest body there is, in any JSON spelling of it that names no character by an escape.
+ONLY_KEY: Final = re.compile(
+    rb'[ \t\n\r]*+\{[ \t\n\r]*+"key"[ \t\n\r]*+:[ \t\n\r]*+'
+    rb'"([ !#-\[\]-~]{1,1024}+)"[ \t\n\r]*+\}[ \t\n\r]*+'
+)
+JSON: Final = "application/json"
 NOT_RAW: Final = re.compile(r"[^\x21-\x7e]|[?#]|%(?![0-9A-Fa-f]{2})")
 # In the raw path and after any decoding: what an upstream could resolve to another path.
 AMBIGUOUS: Final = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.\.? *(?:[/;?#]|\Z)")
 
 
+@veils("key")
 class Question(NamedTuple):
-    """``ip`` "" when no address was given; ``upstream`` "" when no resource was."""
+    """``ip`` "" when no address was given; ``upstream`` "" when no resource was. ``cost``: units of
+    requests; ``tokens`` and ``cost_micro`` are held of budgets, None for both is no hold."""
 
     key: str
     upstream: str = ""
@@ -31,6 +41,14 @@ class Question(NamedTuple):
     cost: int = 1
     dry_run: bool = False
     explain: bool = False
+    tokens: int | None = None
+    cost_micro: int | None = None
+
+    @property
+    def hold(self) -> Hold | None:
+        if self.tokens is None and self.cost_micro is None:
+            return None
+        return hold_of(self.tokens or 0, self.cost_micro or 0, anywhere=True)
 
     def __repr__(self) -> str:
         return f"Question(upstream={self.upstream!r}, method={self.method!r}, path={self.path!r})"
@@ -52,12 +70,18 @@ class BadQuestion(Exception):
 
 def read(content_type: str, body: bytes) -> Question:
     """Raises BadQuestion."""
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+    if content_type != JSON and content_type.partition(";")[0].strip().lower() != JSON:
         raise BadQuestion("unsupported_media_type")
     if len(body) > MAX_BODY:
         raise BadQuestion("body_too_large")
+    if plain := ONLY_KEY.fullmatch(body):
+        return Question(plain[1].decode())
+    return read_any(body)
+
+
+def read_any(body: bytes) -> Question:
     try:
-        document = json.loads(body.decode(), object_pairs_hook=once, parse_constant=refuse)
+        document = DECODER.decode(body.decode())
     except (ValueError, RecursionError):
         raise BadQuestion("bad_request", "The body is not valid JSON.") from None
     if not isinstance(document, dict):
@@ -80,6 +104,9 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+DECODER: Final = json.JSONDecoder(object_pairs_hook=once, parse_constant=refuse)
 
 
 def fault(pointer: str, detail: str) -> dict[str, str]:
@@ -138,6 +165,10 @@ def is_cost(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COST
 
 
+def is_held(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_HELD
+
+
 def is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
@@ -151,4 +182,6 @@ FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "cost": (is_cost, f"must be a whole number from 0 to {MAX_COST}"),
     "dry_run": (is_flag, "must be true or false"),
     "explain": (is_flag, "must be true or false"),
+    "tokens": (is_held, f"must be a whole number from 0 to {MAX_HELD}"),
+    "cost_micro": (is_held, f"must be a whole number from 0 to {MAX_HELD}, in millionths"),
 }

@@ -3,21 +3,29 @@
 from collections.abc import Sequence
 from typing import Final
 
+from apikeys.gate.holds import LOOK, Hold
+
 HeaderList = Sequence[tuple[bytes, bytes]]
 
 ADMIN_PREFIX: Final = "/api/v1/admin/"
+ME: Final = "/api/v1/me"
 
 
 class GateRequest:
     """``headers``: lower-case names, raw values. ``path`` has no query. ``upstream`` is "" on the
     REST API; ``rest`` is the path inside the upstream. ``scope``: what the door itself demands.
-    ``dry_run`` looks at what is left without taking the weight.
+    ``weight``: units of quota; ``burst``: of each second and minute, where free calls count too.
+    ``dry_run`` looks at what is left without taking any; ``holds``: it runs until it leaves.
+    ``hold``: what it takes of budgets; None: it touches none.
     """
 
     __slots__ = (
+        "burst",
         "client",
         "dry_run",
         "headers",
+        "hold",
+        "holds",
         "method",
         "path",
         "rest",
@@ -36,8 +44,11 @@ class GateRequest:
         upstream: str = "",
         rest: str = "",
         weight: int = 1,
+        burst: int = 1,
         scope: str = "",
         dry_run: bool = False,
+        holds: bool = True,
+        hold: Hold | None = None,
     ) -> None:
         self.headers = headers
         self.method = method
@@ -46,18 +57,26 @@ class GateRequest:
         self.upstream = upstream
         self.rest = rest
         self.weight = weight
+        self.burst = burst
         self.scope = scope
         self.dry_run = dry_run
+        self.holds = holds
+        self.hold = hold
 
     @property
     def is_admin_route(self) -> bool:
         return self.path.startswith(ADMIN_PREFIX)
 
 
-FREE_OPERATIONS: Final = ("/api/v1/me", "/api/v1/admin/keys", "/api/v1/keys/verify")
+FREE_OPERATIONS: Final = (ME, "/api/v1/admin/keys", "/api/v1/keys/verify", "/api/v1/keys/settle")
 
 
 def weight_of(path: str) -> int:
     """Units a REST call costs: reading oneself, managing and verifying keys are free."""
     free = any(path == base or path.startswith(base + "/") for base in FREE_OPERATIONS)
     return 0 if free else 1
+
+
+def shown_of(path: str) -> Hold | None:
+    """Budgets are looked at only where they are shown."""
+    return LOOK if path == ME else None

@@ -1,5 +1,6 @@
 """Scopes and roles as data; docs/permissions.md shows the same. Pure."""
 
+from functools import lru_cache
 from typing import Final
 
 from momentry.common.scopes import holds
@@ -16,6 +17,7 @@ MEMBER_SCOPES: Final = frozenset(
     }
 )
 
+SERVICE_TYPES: Final = frozenset({"service", "admin"})
 SERVICE_SCOPES: Final = frozenset({"jobs:work", "hooks:sftpgo"})
 METRICS: Final = frozenset({"metrics:read", "usage:read"})
 VALIDATOR: Final = METRICS | {"keys:verify", "keys:read", "members:read"}
@@ -37,6 +39,18 @@ def meant_by(scope: str) -> frozenset[str]:
     return frozenset(known for known in CATALOGUE if holds(frozenset({scope}), known))
 
 
+def is_members(key_type: str) -> bool:
+    """A type that nobody knows has the least rights: a member's."""
+    return key_type not in SERVICE_TYPES
+
+
 def effective(scopes: frozenset[str], role: str, key_type: str) -> frozenset[str]:
     """What a key holds: its scopes, and its role's if it is a service or admin key."""
-    return scopes if key_type == "user" else scopes | ROLES.get(role, frozenset())
+    return scopes if is_members(key_type) else scopes | ROLES.get(role, frozenset())
+
+
+@lru_cache(maxsize=1024)
+def closed(scopes: frozenset[str], role: str, key_type: str) -> frozenset[str]:
+    """Every scope of the catalogue that such a key holds, so that one look-up tells any of them."""
+    held = effective(scopes, role, key_type)
+    return frozenset(known for known in CATALOGUE if holds(held, known))

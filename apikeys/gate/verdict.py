@@ -1,6 +1,7 @@
 """What the gate answers. Pure values."""
 
 from datetime import datetime
+from math import inf
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,15 +16,37 @@ class Charge(NamedTuple):
     units: int
 
 
+class Entry(NamedTuple):
+    """What a request took of burst windows and concurrency; leaving needs exactly this.
+
+    ``counters`` and ``slots`` are Valkey's keys; ``token`` is this request's slot in all of
+    ``slots``. ``shared``: Valkey counted the units; else this process alone did.
+    """
+
+    counters: tuple[str, ...]
+    units: int
+    slots: tuple[str, ...]
+    token: str
+    shared: bool
+
+
 class Limit(NamedTuple):
-    """One limit as clients see it: what is left now and when it starts anew."""
+    """One limit as clients see it: what is left now and when it starts anew.
+
+    ``reset_at`` None: never by time alone; ``window_seconds`` is 0 then.
+    """
 
     name: str
     unit: str
     limit: int
     remaining: int
-    reset_at: datetime
+    reset_at: datetime | None
     window_seconds: int
+
+    @property
+    def resets(self) -> float:
+        """Unix seconds of the reset; infinite for never."""
+        return inf if self.reset_at is None else self.reset_at.timestamp()
 
 
 class Verdict(NamedTuple):
@@ -32,6 +55,7 @@ class Verdict(NamedTuple):
     key_id and member_id are set on refusals too once the secret was proven: for the log row.
     ``credential``: lower-case name of the header that was judged, b"" when there was none.
     ``at``: the database's time of a refusal, which the limits' resets are told from.
+    ``entry``: what must be left when the request ends, however it ends.
     """
 
     ok: bool
@@ -47,6 +71,7 @@ class Verdict(NamedTuple):
     limits: tuple[Limit, ...] = ()
     credential: bytes = b""
     at: datetime | None = None
+    entry: Entry | None = None
 
 
 ANONYMOUS = "anonymous"

@@ -1,33 +1,39 @@
 """Taking units from counters, between the gate's effects and the ledger's statements. Pure."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from apikeys.gate.effects import Take, Taken
-from apikeys.gate.periods import period_at
+from apikeys.gate.effects import Take, Taken, TakeStored
+from apikeys.gate.periods import Period, limit_name, period_at
 from apikeys.gate.snapshot import Quota
 from apikeys.gate.verdict import Charge, Limit
 
 Row = tuple[Any, ...]
 Parameters = dict[str, Any]
 
-NAMES: Final = {"day": "daily", "month": "monthly"}
+RECALL_SECONDS: Final = 0.25  # how long a request waits for units that are called back
+FIRST_PAUSE: Final = 0.004  # between two askings; then twice as long each time
+LONGEST_PAUSE: Final = 0.032
 
 
-def parameters(effect: Take, zone: ZoneInfo) -> Parameters:
-    """What TAKE and OPEN are sent."""
-    periods = [period_at(quota.period, effect.now, zone) for quota in effect.quotas]
+def parameters(take: Take | TakeStored, zone: ZoneInfo) -> Parameters:
+    """What sql.TAKE and sql.OPEN are sent by who holds no lease."""
+    periods = [period_at(quota.period, take.now, zone) for quota in take.quotas]
     return {
-        "subjects": [quota.subject for quota in effect.quotas],
-        "metrics": [quota.metric for quota in effect.quotas],
-        "periods": [quota.period for quota in effect.quotas],
+        "process": "",
+        "subjects": [quota.subject for quota in take.quotas],
+        "metrics": [quota.metric for quota in take.quotas],
+        "periods": [quota.period for quota in take.quotas],
         "starts": [period.start for period in periods],
-        "limits": [quota.limit for quota in effect.quotas],
-        "units": effect.units,
+        "limits": [quota.limit for quota in take.quotas],
+        "needs": list(take.needs),
     }
 
 
-def give_back_parameters(charges: tuple[Charge, ...]) -> Parameters:
+def give_back_parameters(charges: Sequence[Charge]) -> Parameters:
     return {
         "subjects": [charge.subject for charge in charges],
         "metrics": [charge.metric for charge in charges],
@@ -37,37 +43,54 @@ def give_back_parameters(charges: tuple[Charge, ...]) -> Parameters:
     }
 
 
-def taken(effect: Take, rows: list[Row], zone: ZoneInfo) -> Taken | None:
-    """What TAKE's rows mean; None when counters are missing and must be opened first."""
+def summed(charges: Iterable[Charge]) -> list[Charge]:
+    """One for each counter: sql.GIVE_BACK changes a row once."""
+    units: defaultdict[tuple[str, str, str, datetime], int] = defaultdict(int)
+    for charge in charges:
+        units[charge[:4]] += charge.units
+    return [Charge(*place, total) for place, total in units.items() if total]
+
+
+def is_recalled(rows: list[Row]) -> bool:
+    """Short, but others hold units, which were called back: worth asking again soon."""
+    return bool(rows) and bool(rows[0][5])
+
+
+def taken(take: Take | TakeStored, rows: list[Row], zone: ZoneInfo) -> Taken | None:
+    """What sql.TAKE's rows mean; None when counters are missing and must be opened first."""
     if not rows:
         return None
-    used = {(row[0], row[1], row[2]): row[3] for row in rows}
+    found = {row[:3]: row for row in rows}
     enough = rows[0][4]
-    limits = tuple(
-        limit_of(quota, used[quota[:3]] + (effect.units if enough else 0), effect, zone)
-        for quota in effect.quotas
-    )
+    limits, charges = [], []
+    for quota, need in zip(take.quotas, take.needs, strict=True):
+        *_, used, _, _, unspent = found[quota[:3]]
+        period = period_at(quota.period, take.now, zone)
+        left = quota.limit - used - need + unspent if enough else quota.limit - used
+        limits.append(limit_of(quota, period, left))
+        if need:
+            charges.append(Charge(*quota[:3], period.start, need))
     if not enough:
-        return Taken((), limits, scarcest(limits, effect.units))
-    charges = tuple(charge_of(quota, effect, zone) for quota in effect.quotas)
-    return Taken(charges if effect.units else (), limits, None)
+        return Taken((), tuple(limits), scarcest(limits, take.needs))
+    return Taken(tuple(charges), tuple(limits), None)
 
 
-def limit_of(quota: Quota, used: int, effect: Take, zone: ZoneInfo) -> Limit:
-    period = period_at(quota.period, effect.now, zone)
-    owner = quota.subject.partition(":")[0]
-    name = NAMES[quota.period] if owner == "member" else f"key-{NAMES[quota.period]}"
-    window = int(period.end.timestamp() - period.start.timestamp())
-    remaining = max(0, quota.limit - used)
-    return Limit(name, quota.metric, quota.limit, remaining, period.end, window)
+def limit_of(quota: Quota, period: Period, left: int) -> Limit:
+    seconds = window_of(period)
+    return Limit(name_of(quota), quota.metric, quota.limit, max(0, left), period.end, seconds)
 
 
-def charge_of(quota: Quota, effect: Take, zone: ZoneInfo) -> Charge:
-    start = period_at(quota.period, effect.now, zone).start
-    return Charge(quota.subject, quota.metric, quota.period, start, effect.units)
+def name_of(quota: Quota) -> str:
+    return limit_name(*quota[:3])
 
 
-def scarcest(limits: tuple[Limit, ...], units: int) -> Limit:
-    """Of the limits that refuse, the one that resets last: earlier a retry cannot succeed."""
-    short = [limit for limit in limits if limit.remaining < units]
-    return max(short, key=lambda limit: limit.reset_at)
+def window_of(period: Period) -> int:
+    """Seconds; 0 for a period without an end."""
+    return int(period.end.timestamp() - period.start.timestamp()) if period.end else 0
+
+
+def scarcest(limits: Sequence[Limit], needs: Sequence[int]) -> Limit:
+    """Of the limits that refuse, the one that resets last or never: earlier no retry succeeds."""
+    pairs = zip(limits, needs, strict=True)
+    short = [limit for limit, need in pairs if limit.remaining < need]
+    return max(short or limits, key=lambda limit: limit.resets)

@@ -1,20 +1,33 @@
 """Rows of this app: keys, tiers, grants, counters and the request log."""
 
-from apikeys.models.key import ApiKey, KeyType, RetiredSecret
-from apikeys.models.ledger import Counter
+from apikeys.models.holds import SettledHold
+from apikeys.models.key import ApiKey, ForeignSecret, KeyType, RetiredSecret
+from apikeys.models.ledger import Counter, Lease
 from apikeys.models.network import IpRule, RuleKind
 from apikeys.models.requestlog import LogBatch, RequestLog
-from apikeys.models.rights import Grant, Tier
+from apikeys.models.rights import Grant, LimitOverride, RequestLimit, Tier
+from apikeys.models.template import KeyTemplate
+from apikeys.models.usage import DailyUsage, HourlyUsage, LoggedDay, UsageMark
 
 __all__ = [
     "ApiKey",
     "Counter",
+    "DailyUsage",
+    "ForeignSecret",
     "Grant",
+    "HourlyUsage",
     "IpRule",
+    "KeyTemplate",
     "KeyType",
+    "Lease",
+    "LimitOverride",
     "LogBatch",
+    "LoggedDay",
+    "RequestLimit",
     "RequestLog",
     "RetiredSecret",
     "RuleKind",
+    "SettledHold",
     "Tier",
+    "UsageMark",
 ]

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from apikeys.models.digests import DigestField
 from momentry.common.validators import validate_network
 
 
@@ -19,11 +20,18 @@ class KeyType(models.TextChoices):
     ADMIN = "admin", "admin"
 
 
+def of_slow_proofs(field: str, name: str) -> models.Index:
+    """The few rows, most often none, whose digests are Argon2id's: whether there are any is asked
+    all the time (apikeys.gate.imported.HAS_SLOW_SQL)."""
+    return models.Index(fields=[field], name=name, condition=Q(digest__regex=r"^\$argon2id\$"))
+
+
 class ApiKey(models.Model):
     """A key of a member or a service. ``id`` is the public uuid in the key and never changes; it
     is random (UUIDv4), so that its first digits tell keys apart in lists.
 
-    A row without a digest was not claimed yet: no secret exists that could match it.
+    A row without a digest was not claimed yet: no secret exists that could match it. One whose
+    digest is ``apikeys.foreign.ONLY`` is opened by its foreign secrets alone.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -41,7 +49,16 @@ class ApiKey(models.Model):
     role = models.CharField(max_length=16, blank=True)
     scopes = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     tier = models.ForeignKey("apikeys.Tier", on_delete=models.PROTECT, null=True, blank=True)
-    digest = models.CharField(max_length=200, null=True, editable=False)
+    template = models.ForeignKey(
+        "apikeys.KeyTemplate",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="keys",
+        help_text="What it was made from, whose bounds still bind it.",
+    )
+    digest = DigestField(null=True)
     key_prefix = models.CharField(max_length=32, editable=False, help_text="What lists show.")
     metadata = models.JSONField(default=dict, blank=True)
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -66,6 +83,7 @@ class ApiKey(models.Model):
     class Meta:
         ordering = ["-created_at"]
         verbose_name = "API key"
+        indexes = [of_slow_proofs("id", "apikey_slow")]
         constraints = [
             models.CheckConstraint(
                 name="apikey_user_has_owner",
@@ -93,13 +111,42 @@ class RetiredSecret(models.Model):
     """A secret that rotation replaced and that still opens the key until its own end of grace."""
 
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="retired_secrets")
-    digest = models.CharField(max_length=200, editable=False)
+    digest = DigestField()
     ends_at = models.DateTimeField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["ends_at"], name="retired_ends")]
+        indexes = [
+            models.Index(fields=["ends_at"], name="retired_ends"),
+            of_slow_proofs("ends_at", "retired_slow"),
+        ]
 
     def __str__(self) -> str:
         return f"retired secret of {self.key_id}"
+
+
+class ForeignSecret(models.Model):
+    """An imported secret of another system's form: it holds no key id, so it is found by
+    ``lookup``: ``sha256:`` and the first 16 hex digits of its SHA-256, or ``text:`` and its first
+    characters when an Argon2id hash of it was imported. Proven once, its digest is as our own are.
+    """
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="foreign_secrets")
+    format = models.CharField(max_length=16, help_text="What every such secret begins with.")
+    lookup = models.CharField(max_length=32, db_index=True, editable=False)
+    digest = DigestField()
+    ends_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Set when a rotation retired it."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["format"], name="foreign_format"),
+            of_slow_proofs("ends_at", "foreign_slow"),
+        ]
+
+    def __str__(self) -> str:
+        return f"foreign secret of {self.key_id}"

@@ -17,7 +17,7 @@ class LogRow(NamedTuple):
     """
 
     ts: datetime
-    id: UUID
+    id: UUID | str
     method: str
     path: str
     status: int

@@ -1,6 +1,7 @@
 """Django's door to the gate: the same checks, the same counters, through the ORM's connection."""
 
 import functools
+import time
 from collections.abc import Generator
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -13,23 +14,33 @@ from apikeys.gate import snapshot
 from apikeys.gate.addresses import BLOCK, DECIDING_RULE_SQL, parse_address
 from apikeys.gate.effects import (
     CountFailure,
+    Damaged,
     DatabaseUnavailable,
     Effect,
+    Enter,
     IsBlocked,
+    Leave,
     LoadKey,
     MayLookUp,
     Proven,
+    Recall,
+    Secret,
     Take,
     Taken,
+    TakeStored,
 )
 from apikeys.gate.inspection import Inspected, inspect
 from apikeys.gate.judge import Policy, judge
+from apikeys.gate.lockout import ANY_SECONDS, Slot, slot_of_format, slot_of_key
 from apikeys.gate.question import Question
 from apikeys.gate.request import GateRequest
+from apikeys.gate.slow import PACED, REFUSAL_SECONDS, SLOW_REFUSAL_SECONDS
 from apikeys.gate.snapshot import SNAPSHOT_SQL, KeySnapshot
 from apikeys.gate.verdict import Charge, Verdict
 from apikeys.ledger import sql, take
+from apikeys.services.entrance import get_entrance
 from apikeys.services.guard import get_guard
+from apikeys.services.prover import get_prover
 
 R = TypeVar("R")
 
@@ -44,6 +55,7 @@ def policy() -> Policy:
         peppers=peppers(),
         admin_token=settings.ADMIN_TOKEN,
         zone=ZoneInfo(settings.QUOTA_TIMEZONE),
+        hasher=settings.API_KEY_HASHER,
     )
 
 
@@ -54,7 +66,7 @@ def judge_request(request: GateRequest) -> Verdict:
 
 
 def inspect_key(question: Question) -> Inspected:
-    """Raises DatabaseUnavailable."""
+    """Raises DatabaseUnavailable and Overloaded."""
     rules = policy()
     return run(inspect(question, rules), rules)
 
@@ -67,6 +79,8 @@ def run(judging: Generator[Effect, Any, R], rules: Policy) -> R:
                 reply = answer(effect, rules)
             except (OperationalError, InterfaceError):
                 effect = judging.throw(DatabaseUnavailable())
+            except Exception as error:  # noqa: BLE001  raised again there, once slots are left
+                effect = judging.throw(error)
             else:
                 effect = judging.send(reply)
     except StopIteration as stop:
@@ -77,15 +91,55 @@ def run(judging: Generator[Effect, Any, R], rules: Policy) -> R:
 def answer(effect: Effect, rules: Policy) -> Any:
     if isinstance(effect, IsBlocked):
         return is_blocked(effect.address)
-    if isinstance(effect, Proven):
-        return get_guard(rules.peppers).proven(effect.address, effect.secret)
-    if isinstance(effect, MayLookUp):
-        return get_guard(rules.peppers).may_look_up(effect.address, effect.secret)
-    if isinstance(effect, CountFailure):
-        return get_guard(rules.peppers).count_failure(effect.address)
+    if isinstance(effect, (MayLookUp, CountFailure)):
+        return ask_guard(effect, rules)
+    if isinstance(effect, Enter):
+        return get_entrance().enter(effect)
+    if isinstance(effect, Leave):
+        return get_entrance().leave(effect.entry, back=True)
+    if isinstance(effect, (Secret, Damaged)):
+        return get_prover().answer(effect, rules)
+    if isinstance(effect, Recall):
+        return None  # without a gateway nothing is remembered: each request reads
     if isinstance(effect, LoadKey):
         return load(effect)
     return take_units(effect, rules)
+
+
+def ask_guard(effect: MayLookUp | CountFailure, rules: Policy) -> Any:
+    guard = get_guard(rules.peppers)
+    if isinstance(effect, CountFailure):
+        return guard.count_failure(effect.address)
+    if isinstance(effect, Proven):
+        return guard.proven(effect.address, effect.secret, effect.key_id)
+    return guard.may_look_up(effect.address, effect.secret, slot_of(effect))
+
+
+def slot_of(effect: MayLookUp) -> Slot:
+    """Nobody here knows which ids exist, so there is a bound for all of an address together."""
+    if effect.key_id is not None:
+        slot = slot_of_key(effect.key_id)
+    else:
+        slot = slot_of_format(effect.secret, get_prover().formats.read())
+    return slot._replace(any_seconds=ANY_SECONDS)
+
+
+def refusal_seconds(code: str) -> float:
+    """How long after its request this refusal leaves at the earliest."""
+    if code not in PACED:
+        return 0.0
+    return SLOW_REFUSAL_SECONDS if is_slow() else REFUSAL_SECONDS
+
+
+def hold_back(found: Inspected, began: float) -> None:
+    """That a secret opens nothing is told, where a proof may be slow, as a refusal of it is: who
+    asks may pass on to its own client how long it took."""
+    if found.verdict.code == "invalid_key" and is_slow():
+        time.sleep(max(0.0, began + SLOW_REFUSAL_SECONDS - time.monotonic()))
+
+
+def is_slow() -> bool:
+    return get_prover().is_slow(settings.API_KEY_HASHER)
 
 
 def is_blocked(text: str) -> bool:
@@ -100,14 +154,30 @@ def load(effect: LoadKey) -> KeySnapshot | None:
     return snapshot.from_row(rows[0]) if rows else None
 
 
-def take_units(effect: Take, rules: Policy) -> Taken:
+def take_units(effect: Take | TakeStored, rules: Policy) -> Taken:
+    """Units that gateways hold on lease are called back, and waited for, before a refusal."""
     values = take.parameters(effect, rules.zone)
+    end = time.monotonic() + take.RECALL_SECONDS
+    pause = take.FIRST_PAUSE
     while True:
-        taken = take.taken(effect, fetch(sql.TAKE, values), rules.zone)
+        rows = fetch(sql.TAKE, values)
+        if take.is_recalled(rows) and time.monotonic() < end:
+            time.sleep(pause)
+            pause = min(pause * 2, take.LONGEST_PAUSE)
+            continue
+        taken = take.taken(effect, rows, rules.zone)
         if taken is not None:
             return taken
         with connection.cursor() as cursor:
             cursor.execute(sql.OPEN, values)
+
+
+def settle(verdict: Verdict, *, free: bool) -> None:
+    """At the end of a request. ``free``: it came to nothing, so all that it took goes back."""
+    if verdict.entry is not None:
+        get_entrance().leave(verdict.entry, back=free)
+    if free:
+        give_back(verdict.charges)
 
 
 def give_back(charges: tuple[Charge, ...]) -> None:

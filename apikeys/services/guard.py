@@ -3,33 +3,28 @@
 import functools
 import threading
 import time
-from typing import Any
+from uuid import UUID
 
 from django.conf import settings
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from apikeys.digest import Peppers
 from apikeys.gate import lockout
 from apikeys.gate.addresses import block_of
-from apikeys.gate.lockout import Memory, Outage, Permit, Rules, mark_of
+from apikeys.gate.lockout import ADDRESS, Memory, Permit, Rules, Slot, mark_of, slot_of_key
+from apikeys.services.valkey import Valkey, get_valkey
 
 
 class Guard:
     """Counts in Valkey; in this process alone while Valkey does not answer. Never raises."""
 
-    def __init__(self, redis: "Redis", rules: Rules, pepper: bytes) -> None:
-        self.redis = redis
+    def __init__(self, valkey: Valkey, rules: Rules, pepper: bytes) -> None:
+        self.valkey = valkey
         self.rules = rules
         self.pepper = pepper
         self.memory = Memory(rules)
         self.lock = threading.Lock()
-        self.away_until = 0.0
-        self.outage = Outage()
 
-    def may_look_up(self, address: str, secret: str) -> Permit:
+    def may_look_up(self, address: str, secret: str, slot: Slot = ADDRESS) -> Permit:
         place, now = block_of(address), time.monotonic()
         with self.lock:
             if self.memory.is_clear(place, now):
@@ -39,11 +34,11 @@ class Guard:
             known = self.memory.known(place, mark, now)
         if known is not None:
             return known
-        keys = lockout.look_keys(place, mark)
-        reply = self.ask(lockout.LOOK_SCRIPT, keys, lockout.LOOK_ARGUMENTS)
+        keys = lockout.look_keys(place, mark, slot)
+        reply = self.valkey.ask(lockout.LOOK_SCRIPT, keys, slot.arguments)
         with self.lock:
             if reply is None:
-                return self.memory.look(place, mark, now)
+                return self.memory.look(place, mark, now, slot)
             return self.memory.told(place, Permit(bool(reply[0]), reply[1] / 1000), now)
 
     def count_failure(self, address: str) -> float:
@@ -51,48 +46,31 @@ class Guard:
         place, now = block_of(address), time.monotonic()
         with self.lock:
             counted = self.memory.count(place, now)
-        reply = self.ask(lockout.COUNT_SCRIPT, lockout.count_keys(place), self.rules.arguments)
+        keys = lockout.count_keys(place)
+        reply = self.valkey.ask(lockout.COUNT_SCRIPT, keys, self.rules.arguments)
         if reply is None:
             return counted
         with self.lock:
             return self.memory.counted(place, reply, now)
 
-    def proven(self, address: str, secret: str) -> None:
-        mark, now = mark_of(secret, self.pepper), time.monotonic()
+    def proven(self, address: str, secret: str, key_id: UUID | None = None) -> None:
+        place, mark, now = block_of(address), mark_of(secret, self.pepper), time.monotonic()
+        slot = slot_of_key(key_id) if key_id else None
         with self.lock:
-            is_news = self.memory.prove(block_of(address), mark, now)
-        if is_news and now >= self.away_until:
-            self.within(
-                lambda: self.redis.set(lockout.proven_key(mark), 1, ex=lockout.PROVEN_SECONDS)
-            )
-
-    def ask(self, script: str, keys: tuple[str, ...], arguments: tuple[int, ...]) -> Any:
-        """The script's reply; None when Valkey is away."""
-        if time.monotonic() < self.away_until:
-            return None
-        return self.within(lambda: self.redis.eval(script, len(keys), *keys, *map(str, arguments)))
-
-    def within(self, command: Any) -> Any:
-        try:
-            reply = command()
-        except (RedisError, OSError) as error:
-            self.outage.began(error)
-            self.away_until = time.monotonic() + lockout.AWAY_SECONDS
-            return None
-        self.outage.ended()
-        return reply
+            is_news = self.memory.prove(place, mark, now)
+            is_free = slot is not None and self.memory.free(place, slot, now)
+        if is_news and not self.valkey.is_away():
+            key, seconds = lockout.proven_key(mark), lockout.PROVEN_SECONDS
+            self.valkey.within(lambda: self.valkey.redis.set(key, 1, ex=seconds))
+        if slot is not None and is_free and not self.valkey.is_away():
+            name = lockout.slot_key(place, slot)
+            self.valkey.within(lambda: self.valkey.redis.delete(name))
 
 
 @functools.cache
 def guard_of(rules: Rules, pepper: bytes) -> Guard:
     """One for all threads of this process."""
-    redis = Redis.from_url(
-        settings.REDIS_URL,
-        retry=Retry(NoBackoff(), 0),
-        socket_connect_timeout=lockout.TIMEOUT_SECONDS,
-        socket_timeout=lockout.TIMEOUT_SECONDS,
-    )
-    return Guard(redis, rules, pepper)
+    return Guard(get_valkey(), rules, pepper)
 
 
 def get_guard(peppers: Peppers) -> Guard:

@@ -14,13 +14,16 @@ from apikeys import keyformat
 from apikeys.gate.scopes import MEMBER_SCOPES, ROLES
 from apikeys.models import ApiKey, KeyType, Tier
 from apikeys.services.gate import peppers
+from apikeys.services.hashing import digest_of
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
+from momentry.common.veil import veils
 
 TRIAL = "trial"
 
 
+@veils("secret")
 class IssuedKey(NamedTuple):
     """A key and the only copy of its secret."""
 
@@ -85,7 +88,7 @@ def issue_secret(key: ApiKey) -> str:
     secret = mint(key, timezone.now())
     changed = ApiKey.objects.filter(
         pk=key.pk, digest=None, revoked_at=None, quarantined_at=None
-    ).update(digest=peppers().digest(secret), version=F("version") + 1)
+    ).update(digest=digest_of(secret), version=F("version") + 1)
     if not changed:
         raise MomentryError("conflict", "This key has its secret already, or has ended.")
     return secret

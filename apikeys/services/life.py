@@ -7,6 +7,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apikeys.models import ApiKey
+from apikeys.services.makers import Maker, check_rights
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -24,10 +25,13 @@ def disable_key(key: ApiKey, *, actor: str) -> bool:
 
 
 @transaction.atomic
-def enable_key(key: ApiKey, *, actor: str) -> bool:
-    """Let it work again. False when it was not disabled; conflict when it has ended."""
+def enable_key(key: ApiKey, *, maker: Maker) -> bool:
+    """Let it work again. False when it was not disabled; conflict when it has ended. That hands
+    its rights back: insufficient_scope or permission_denied unless the maker could hand them out.
+    """
+    check_rights(maker, ApiKey.objects.select_for_update(no_key=True).get(pk=key.pk))
     rows = ApiKey.objects.filter(pk=key.pk, disabled_at__isnull=False, **ALIVE)
-    return noted(change(rows, disabled_at=None), key, Kind.APIKEY_ENABLED, actor=actor)
+    return noted(change(rows, disabled_at=None), key, Kind.APIKEY_ENABLED, actor=maker.actor)
 
 
 @transaction.atomic

@@ -1,7 +1,8 @@
 """Who makes or changes a key, and the one rule for it: nobody hands out more than they hold.
 
-The bounds of a member's key are its own scopes, grants, networks, tier and end; those of a service
-key its scopes, and its grants for keys without an owner; ADMIN_TOKEN and superusers have none.
+The bounds of a member's key are its own scopes, grants, networks, tier, limits and end; those of
+a service key the same, but that its grants bind keys without an owner only, and members' keys have
+no bound but its scopes; ADMIN_TOKEN and superusers have none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,13 +12,16 @@ from typing import Any, Final
 
 from django.db.models import Q
 
-from apikeys.gate.scopes import effective
-from apikeys.models import ApiKey, Grant, KeyType
+from apikeys.gate.scopes import effective, is_members
+from apikeys.models import ApiKey, Grant, KeyType, RequestLimit
+from apikeys.services.overrides import Overrides, overrides_of, own_limits
 from apikeys.services.wanted import GrantSpec
 from momentry.common.errors import MomentryError
 from momentry.common.scopes import lacking
 
 EVERYTHING: Final = frozenset({"*:*"})
+BURSTS: Final = {RequestLimit.PER_SECOND, RequestLimit.PER_MINUTE, RequestLimit.CONCURRENT}
+QUOTAS: Final = [limit for limit in RequestLimit if limit not in BURSTS]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Maker:
     @property
     def member_key(self) -> ApiKey | None:
         """The calling key if it is a member's: then it bounds more than scopes."""
-        return self.key if self.key and self.key.key_type == KeyType.USER else None
+        return self.key if self.key and is_members(self.key.key_type) else None
 
 
 def system(actor: str) -> Maker:
@@ -40,14 +44,52 @@ def system(actor: str) -> Maker:
     return Maker(actor, EVERYTHING)
 
 
-def check_within(maker: Maker, key: ApiKey, grants: Sequence[GrantSpec]) -> None:
+def check_rules(maker: Maker) -> None:
+    """MomentryError unless the maker holds everything: tiers, and the limits and grants of members,
+    give to many. Staff and ADMIN_TOKEN are no keys; what staff may is their permissions' matter."""
+    if maker.key is not None and "*:*" not in maker.held:
+        raise MomentryError(
+            "insufficient_scope", "This takes a key that holds everything.", scope="*:*"
+        )
+
+
+def check_within(
+    maker: Maker, key: ApiKey, grants: Sequence[GrantSpec], overrides: Overrides
+) -> None:
     """MomentryError unless all that the key may do, its maker may do too."""
+    check_rights(maker, key)
+    check_reach(maker, key, grants)
+    if (mine := binding_key(maker, key)) is not None:
+        check_bounds(mine, key)
+        check_limits(mine, key, overrides)
+
+
+def binding_key(maker: Maker, key: ApiKey) -> ApiKey | None:
+    """The calling key, where its own end, networks, tier and limits bind: a member's always, a
+    service's but for members' keys, whose member's limits bind them."""
+    if maker.member_key is None and (key.key_type == KeyType.USER or "*:*" in maker.held):
+        return None
+    return maker.key
+
+
+def check_makes_keys(maker: Maker) -> None:
+    """MomentryError when the calling key has a quota of its own: each key that it made would have
+    as much once more, and made and revoked by turns there would be no end of it."""
+    if maker.key is None or "*:*" in maker.held:
+        return
+    held = own_limits(maker.key, overrides_of(maker.key.limit_overrides.all()))
+    if found := next((limit for limit in QUOTAS if held[limit.value] is not None), None):
+        raise MomentryError(
+            "permission_denied",
+            f"Your key has a limit of its own on {found.label}: such a key hands out no others.",
+        )
+
+
+def check_rights(maker: Maker, key: ApiKey) -> None:
+    """Its kind and its scopes: that is all it takes to let a key work again."""
     if key.key_type != KeyType.USER and not maker.makes_services:
         raise MomentryError("permission_denied", "Only superusers hand out keys of services.")
     check_scopes(maker, key)
-    check_reach(maker, key, grants)
-    if maker.member_key is not None:
-        check_bounds(maker.member_key, key)
 
 
 def check_scopes(maker: Maker, key: ApiKey) -> None:
@@ -104,13 +146,25 @@ def is_inside(grant: GrantSpec, held: GrantSpec) -> bool:
 
 
 def check_bounds(mine: ApiKey, key: ApiKey) -> None:
-    """What else narrows a member's key narrows the keys it makes."""
+    """What else narrows a key narrows the keys it makes."""
     if mine.expires_at and (key.expires_at is None or key.expires_at > mine.expires_at):
         raise MomentryError("permission_denied", "No key outlives the key it was made with.")
     if mine.tier_id and key.tier_id != mine.tier_id:
         raise MomentryError("permission_denied", "A tier of a key's own binds its keys too.")
     if mine.allowed_networks and not is_narrower(key.allowed_networks, mine.allowed_networks):
         raise MomentryError("permission_denied", "Your key's networks bind its keys too.")
+
+
+def check_limits(mine: ApiKey, key: ApiKey, overrides: Overrides) -> None:
+    """The calling key's own limits, by its tier or overrides; those of its member bind anyway."""
+    held = own_limits(mine, overrides_of(mine.limit_overrides.all()))
+    for name, wanted in own_limits(key, overrides).items():
+        bound = held[name]
+        if bound is not None and (wanted is None or wanted > bound):
+            label = RequestLimit(name).label
+            raise MomentryError(
+                "permission_denied", f"Your key has at most {bound} {label}, and so have its keys."
+            )
 
 
 def is_narrower(networks: Sequence[str], held: Sequence[str]) -> bool:

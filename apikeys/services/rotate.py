@@ -8,13 +8,15 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from apikeys import keyformat
+from apikeys import foreign, keyformat
 from apikeys.models import ApiKey, RetiredSecret
-from apikeys.services.gate import peppers
+from apikeys.services.bounds import check_still_inside
+from apikeys.services.hashing import digest_of
 from apikeys.services.issue import rotation_due
 from apikeys.services.keys import IssuedKey, mint, prefix_of
 from apikeys.services.life import ALIVE
-from apikeys.services.makers import Maker, check_within, specs_of
+from apikeys.services.makers import Maker, check_makes_keys, check_within, specs_of
+from apikeys.services.overrides import overrides_of
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -33,14 +35,18 @@ def rotate_key(key: ApiKey, *, maker: Maker, grace: timedelta | None = None) -> 
     """
     grace = settings.KEY_ROTATION_GRACE if grace is None else grace
     now = timezone.now()
-    key = ApiKey.objects.select_related("owner").get(pk=key.pk)
+    key = lock(key)
+    overrides = overrides_of(key.limit_overrides.all())
+    check_still_inside(key, overrides)
     if maker.key is None or maker.key.pk != key.pk:
-        check_within(maker, key, specs_of(key.grants.all()))
-    old = key.digest
+        check_makes_keys(maker)
+        check_within(maker, key, specs_of(key.grants.all()), overrides)
+    old = None if key.digest == foreign.ONLY else key.digest
     secret = mint(key, now)
-    replace(key, peppers().digest(secret), now)
+    replace(key, digest_of(secret), now)
     if grace and old is not None:
         retire(key, old, now, now + grace)
+    retire_foreign(key, now, now + grace)
     record(
         Kind.APIKEY_ROTATED,
         actor=maker.actor,
@@ -48,6 +54,12 @@ def rotate_key(key: ApiKey, *, maker: Maker, grace: timedelta | None = None) -> 
         grace_seconds=int(grace.total_seconds()),
     )
     return IssuedKey(key, secret)
+
+
+def lock(key: ApiKey) -> ApiKey:
+    """As it is now, and so it stays: a digest that was stored anew on use is no other rotation."""
+    rows = ApiKey.objects.select_related("owner").select_for_update(of=("self",), no_key=True)
+    return rows.get(pk=key.pk)
 
 
 def replace(key: ApiKey, digest: str, now: datetime) -> None:
@@ -83,3 +95,9 @@ def retire(key: ApiKey, digest: str, now: datetime, ends_at: datetime) -> None:
             f"{MAX_RETIRED} old secrets are in their grace; rotate with grace 0, or wait.",
         )
     RetiredSecret.objects.create(key=key, digest=digest, ends_at=ends_at)
+
+
+def retire_foreign(key: ApiKey, now: datetime, ends_at: datetime) -> None:
+    """Imported secrets open the key to the same end; those that a grace of 0 ends go at once."""
+    key.foreign_secrets.filter(ends_at=None).update(ends_at=ends_at)
+    key.foreign_secrets.filter(ends_at__lte=now).delete()

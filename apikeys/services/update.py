@@ -8,13 +8,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from apikeys.models import ApiKey
+from apikeys.services.bounds import check_bounds, with_bounds
 from apikeys.services.issue import rotation_due, save_grants
 from apikeys.services.life import ENDED
 from apikeys.services.makers import Maker, check_within, specs_of
+from apikeys.services.overrides import Overrides, overrides_of, save_overrides
 from apikeys.services.wanted import (
     check_end,
     check_grants,
     check_metadata,
+    check_overrides,
     check_role,
     known_scopes,
 )
@@ -23,7 +26,11 @@ from events.services import record
 from momentry.common.errors import MomentryError
 
 # Whoever changes these decides what the key may do, and has to hold all of it.
-RIGHTS: Final = frozenset({"role", "scopes", "tier_id", "expires_at", "allowed_networks", "grants"})
+RIGHTS: Final = frozenset(
+    {
+        "role", "scopes", "tier_id", "expires_at", "allowed_networks", "grants", "limit_overrides",
+    }
+)  # fmt: skip
 
 
 @transaction.atomic
@@ -36,7 +43,7 @@ def update_key(
 ) -> ApiKey:
     """The key as it is now. ``versions``: those the caller has seen, or MomentryError
     precondition_failed; conflict when the key has ended."""
-    rows = ApiKey.objects.select_for_update(of=("self",)).select_related("owner")
+    rows = ApiKey.objects.select_for_update(of=("self",)).select_related("owner", "template")
     key = rows.get(pk=key_id)
     if versions is not None and key.version not in versions:
         raise MomentryError("precondition_failed", f"The key is at version {key.version} now.")
@@ -49,18 +56,27 @@ def update_key(
 
 
 def apply(key: ApiKey, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Set what differs on the row, and say what it was; ``grants`` are compared as a set."""
+    """Set what differs on the row, and say what; ``grants`` are compared as a set."""
     given = dict(wanted)
     if "scopes" in given:
         given["scopes"] = known_scopes(given["scopes"], key.key_type)
-    grants = given.pop("grants", None)
+    grants, overrides = given.pop("grants", None), given.pop("limit_overrides", None)
     changes = {name: value for name, value in given.items() if getattr(key, name) != value}
     for name, value in changes.items():
         setattr(key, name, value)
     if grants is not None and set(grants) != set(specs_of(key.grants.all())):
         check_grants(grants)
         changes["grants"] = grants
+    if overrides is not None:
+        changes |= apply_overrides(key, overrides)
     return changes
+
+
+def apply_overrides(key: ApiKey, wanted: Overrides) -> dict[str, Any]:
+    check_overrides(wanted)
+    wanted = with_bounds(key, key.template, wanted)
+    same = wanted == overrides_of(key.limit_overrides.all())
+    return {} if same else {"limit_overrides": wanted}
 
 
 def save(key: ApiKey, changes: dict[str, Any], maker: Maker) -> None:
@@ -70,8 +86,7 @@ def save(key: ApiKey, changes: dict[str, Any], maker: Maker) -> None:
     if "expires_at" in changes:
         check_end(key.expires_at, now)
     if RIGHTS & set(changes):
-        kept = specs_of(key.grants.all())
-        check_within(maker, key, changes.get("grants", kept))
+        check_rights(key, changes, maker)
     if "rotate_every_days" in changes:
         key.rotation_due_at = rotation_due(key, now)
     key.version += 1
@@ -80,5 +95,15 @@ def save(key: ApiKey, changes: dict[str, Any], maker: Maker) -> None:
     if "grants" in changes:
         key.grants.all().delete()
         save_grants(key, changes["grants"])
+    if "limit_overrides" in changes:
+        save_overrides(changes["limit_overrides"], key=key)
     fields = sorted(name.removesuffix("_id") for name in changes)
     record(Kind.APIKEY_UPDATED, actor=maker.actor, subject=f"key:{key.pk.hex}", fields=fields)
+
+
+def check_rights(key: ApiKey, changes: dict[str, Any], maker: Maker) -> None:
+    grants = changes.get("grants", specs_of(key.grants.all()))
+    kept = overrides_of(key.limit_overrides.all())
+    overrides = changes.get("limit_overrides", kept)
+    check_bounds(key, overrides, set(changes))
+    check_within(maker, key, grants, overrides)

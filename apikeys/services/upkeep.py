@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import CharField, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Least, Replace
 
-from apikeys.models import ApiKey, Grant, RetiredSecret
+from apikeys.models import ApiKey, ForeignSecret, Grant, LimitOverride, RetiredSecret
 from apikeys.services.life import ALIVE
 from events.kinds import Kind
 from events.models import Event
@@ -47,12 +47,15 @@ def purge_batch(ids: list[UUID], now: datetime, age: timedelta, actor: str) -> i
         scopes=[],
         allowed_networks=[],
         rotation_due_at=None,
+        template=None,
         revoked_at=Coalesce("revoked_at", Value(now)),
         purged_at=now,
         version=F("version") + 1,
     )
     RetiredSecret.objects.filter(key_id__in=locked).delete()
+    ForeignSecret.objects.filter(key_id__in=locked).delete()
     Grant.objects.filter(key_id__in=locked).delete()
+    LimitOverride.objects.filter(key_id__in=locked).delete()
     for key_id in locked:
         record(Kind.APIKEY_PURGED, actor=actor, subject=f"key:{key_id.hex}")
     return len(locked)

@@ -1,18 +1,23 @@
 """What a new or changed key is asked to be: shapes, and values that no key may have."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, NoReturn
 from uuid import UUID
 
 from apikeys.gate.scopes import CATALOGUE, MEMBER_SCOPES, ROLES, meant_by
-from apikeys.models import ApiKey, KeyType
+from apikeys.models import ApiKey, KeyType, RequestLimit
 from momentry.common.errors import MomentryError
 
 METADATA_BYTES: Final = 64 * 1024
 METADATA_DEPTH: Final = 20
+MAX_LIMIT: Final = 10**15
+UPSTREAM: Final = re.compile(r"[-a-zA-Z0-9_]{1,60}")
+METHOD: Final = re.compile(r"[A-Z]{1,16}")
+PATH: Final = re.compile(r"/.{0,199}", re.DOTALL)
 
 
 class GrantSpec(NamedTuple):
@@ -25,7 +30,11 @@ class GrantSpec(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class NewKey:
-    """A key to issue, for an owner or a service. None in scopes and grants: what is usual."""
+    """A key to issue, for an owner or a service. None in scopes and grants: what is usual.
+
+    ``template``: where what was not said comes from. A field was said when it differs from its
+    default here, or when ``said`` names it.
+    """
 
     name: str
     description: str = ""
@@ -41,6 +50,9 @@ class NewKey:
     allowed_networks: tuple[str, ...] = ()
     rotate_every_days: int | None = None
     grants: tuple[GrantSpec, ...] | None = None
+    template: str | None = None
+    limit_overrides: dict[str, int | None] = field(default_factory=dict)
+    said: frozenset[str] = frozenset()
 
 
 def refuse(pointer: str, detail: str) -> NoReturn:
@@ -69,7 +81,7 @@ def check_role(key: ApiKey) -> None:
         refuse("role", "admin is the role of keys of the type admin, and of no other")
 
 
-def known_scopes(scopes: Iterable[str], key_type: str) -> list[str]:
+def known_scopes(scopes: Iterable[str], key_type: str, pointer: str = "scopes") -> list[str]:
     """Sorted, each once. Members' keys hold no wildcards: theirs become what they stand for now,
     so that a member's ``*:read`` never reads what is not a member's."""
     found: set[str] = set()
@@ -79,7 +91,7 @@ def known_scopes(scopes: Iterable[str], key_type: str) -> list[str]:
             meant &= MEMBER_SCOPES
         if not meant:
             allowed = MEMBER_SCOPES if key_type == KeyType.USER else CATALOGUE
-            refuse(f"scopes/{place}", f"is not one of {', '.join(sorted(allowed))}")
+            refuse(f"{pointer}/{place}", f"is not one of {', '.join(sorted(allowed))}")
         found |= meant if key_type == KeyType.USER else {scope}
     return sorted(found)
 
@@ -89,8 +101,10 @@ def check_end(expires_at: datetime | None, now: datetime) -> None:
         refuse("expires_at", "must be in the future")
 
 
-def check_metadata(metadata: dict[str, Any]) -> None:
-    """What PostgreSQL can keep as JSON, and not too much of it."""
+def check_metadata(metadata: Any) -> None:
+    """What PostgreSQL can keep as JSON, and not too much of it. Forms give anything."""
+    if not isinstance(metadata, dict):
+        refuse("metadata", "must be an object")
     if depth_of(metadata) > METADATA_DEPTH:
         refuse("metadata", f"must not be nested more than {METADATA_DEPTH} deep")
     try:
@@ -124,3 +138,34 @@ def check_grants(grants: Iterable[GrantSpec]) -> None:
         if grant.upstream in seen:
             refuse(f"grants/{place}/upstream", "is there twice")
         seen.add(grant.upstream)
+        check_grant(grant, f"grants/{place}/")
+
+
+def check_grant(grant: GrantSpec, prefix: str = "") -> None:
+    """Methods as the gate compares them, GET and not get; prefixes that a path can begin with."""
+    if not UPSTREAM.fullmatch(grant.upstream):
+        refuse(f"{prefix}upstream", "must be the slug of an upstream")
+    for place, method in enumerate(grant.methods):
+        if not METHOD.fullmatch(method):
+            refuse(f"{prefix}methods/{place}", "must be a word such as GET or POST")
+    for place, path in enumerate(grant.paths):
+        if not PATH.fullmatch(path) or "\0" in path:
+            refuse(f"{prefix}paths/{place}", "must begin with / and have at most 200 characters")
+
+
+def check_overrides(overrides: Mapping[str, Any], prefix: str = "limit_overrides/") -> None:
+    """Limits by name; 0 would be a key that opens nothing, and is always a mistake for null."""
+    for name, value in overrides.items():
+        if name not in RequestLimit.values:
+            refuse(prefix + escape(name), f"is not one of {', '.join(RequestLimit.values)}")
+        if value is not None and not is_limit(value):
+            refuse(prefix + name, f"must be from 1 to {MAX_LIMIT}; null is unlimited")
+
+
+def is_limit(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_LIMIT
+
+
+def escape(name: str) -> str:
+    """As part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")

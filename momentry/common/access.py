@@ -109,6 +109,8 @@ def admin_may(request: Request, access: Access, needed: str, permission: str) ->
         if request.user.is_active and request.user.has_perm(permission):
             return True
         raise MomentryError("permission_denied", f"This needs the permission {permission}.")
-    if access.is_member_key or not holds(access.scopes, needed):
+    if access.is_member_key:  # no scope would help, so none is named
+        raise MomentryError("permission_denied", "This route is for services' keys, not members'.")
+    if not holds(access.scopes, needed):
         raise MomentryError("insufficient_scope", f"This needs the scope {needed}.", scope=needed)
     return True

@@ -66,7 +66,6 @@ CODES: Final = table(
         429,
         "Too many requests",
         "rate_limit_exceeded",
-        retry=True,
         type_uri=QUOTA_TYPE,
     ),
     ErrorCode(
@@ -122,8 +121,10 @@ CODES: Final = table(
     ErrorCode("conflict", 409, "The request conflicts with the present state"),
     ErrorCode("idempotency_in_progress", 409, "The same request is still running", retry=True),
     ErrorCode("precondition_failed", 412, "The resource changed meanwhile"),
+    ErrorCode("hold_expired", 410, "The hold has ended"),
     ErrorCode("unsupported_media_type", 415, "The content type is not supported"),
     ErrorCode("invalid_input", 422, "The input is not valid"),
+    ErrorCode("hold_invalid", 422, "The hold is not valid"),
     ErrorCode("idempotency_mismatch", 422, "The idempotency key belongs to another request"),
     ErrorCode("csrf_failed", 403, "The CSRF check failed", PERMISSION),
     ErrorCode("permission_denied", 403, "Not permitted", PERMISSION),

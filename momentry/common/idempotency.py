@@ -32,9 +32,11 @@ def run_once(request: Request, *, route: str, effect: Callable[[], Response]) ->
             return effect()
     if len(key) > MAX_LENGTH or not key.isprintable():
         raise MomentryError("bad_request", f"{HEADER} must be at most {MAX_LENGTH} characters.")
-    place = {"actor": actor_of(request), "route": route, "key": key}
+    actor = actor_of(request)
+    mark = mark_of(actor, route, key)
+    place = {"actor": actor, "route": route, "key": mark.hex()}
     with transaction.atomic():
-        lock(place)
+        lock(mark)
         records = IdempotencyRecord.objects.filter(**place)
         records.filter(created_at__lte=timezone.now() - KEPT).delete()
         record = records.first()
@@ -54,10 +56,14 @@ def actor_of(request: Request) -> str:
     return request.auth.actor if isinstance(request.auth, Access) else ""
 
 
-def lock(place: dict[str, str]) -> None:
-    """Held to the end of the transaction; 64 bits of a hash name it."""
-    digest = hashlib.sha256("\0".join(place.values()).encode()).digest()
-    number = int.from_bytes(digest[:8], "big", signed=True)
+def mark_of(*place: str) -> bytes:
+    """What is stored of the key: clients have put credentials there."""
+    return hashlib.sha256("\0".join(place).encode()).digest()
+
+
+def lock(mark: bytes) -> None:
+    """Held to the end of the transaction; 64 bits name it."""
+    number = int.from_bytes(mark[:8], "big", signed=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
         (won,) = cursor.fetchone() or (False,)
@@ -78,10 +84,19 @@ def replay(record: IdempotencyRecord, mark: str) -> Response:
 
 
 def without_secrets(body: Any) -> Any:
-    """What is kept of an answer: delivered secrets are nulled, and said to be delivered."""
+    """What is kept of an answer: delivered secrets are nulled, and said to be delivered. Lists of
+    a batch are looked through; objects inside (such as metadata) are the client's own."""
+    if isinstance(body, list):
+        return [without_secrets(item) for item in body]
     if not isinstance(body, dict):
         return body
-    kept = {name: None if name in SECRETS else value for name, value in body.items()}
+    kept = {name: kept_of(name, value) for name, value in body.items()}
     if any(body.get(name) for name in SECRETS):
         kept["secret_status"] = "delivered"  # noqa: S105  says that there was a secret
     return kept
+
+
+def kept_of(name: str, value: Any) -> Any:
+    if name in SECRETS:
+        return None
+    return without_secrets(value) if isinstance(value, list) else value

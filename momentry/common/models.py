@@ -1,6 +1,7 @@
 """Rows of the kernel: what an Idempotency-Key was answered."""
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 
@@ -22,3 +23,36 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.route} {self.key}"
+
+
+class Fence(models.Model):
+    """One row: how many changes have narrowed or widened what processes remember."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    generation = models.PositiveBigIntegerField(default=1)
+
+    def __str__(self) -> str:
+        return str(self.generation)
+
+
+class FenceChange(models.Model):
+    """What a generation changed: ``kind`` key, member, tier, rules or upstreams, and which."""
+
+    generation = models.PositiveBigIntegerField(db_index=True)
+    kind = models.CharField(max_length=10)
+    subject = models.CharField(max_length=44, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.generation} {self.kind} {self.subject}"
+
+
+class FenceProcess(models.Model):
+    """A process that remembers: how far it has followed, and until when it may rely on that."""
+
+    id = models.CharField(primary_key=True, max_length=64)
+    acked = models.PositiveBigIntegerField()
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.id

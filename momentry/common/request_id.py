@@ -5,7 +5,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from momentry.common.ids import uuid7
+from momentry.common.ids import uuid7_text
 
 if TYPE_CHECKING:  # the gateway imports this module and must not load Django
     from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,7 @@ current: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def new() -> str:
-    return str(uuid7())
+    return uuid7_text()
 
 
 class RequestIdMiddleware:

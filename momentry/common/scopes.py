@@ -4,14 +4,17 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 
+@lru_cache(maxsize=4096)
 def holds(scopes: frozenset[str], needed: str) -> bool:
-    """``needed`` is ``subject:verb``; ``*`` on either side of a held scope stands for anything."""
+    """``needed`` is ``subject:verb``; ``*`` on either side of a held scope stands for anything.
+
+    Remembered: the same few sets are asked about the same few scopes again and again.
+    """
     return needed in scopes or not scopes.isdisjoint(wider(needed))
 
 
-@lru_cache(maxsize=256)
 def wider(needed: str) -> frozenset[str]:
-    """The wildcards that include it; remembered, for every request asks for one of a few."""
+    """The wildcards that include it."""
     subject, _, verb = needed.partition(":")
     return frozenset({f"{subject}:*", f"*:{verb}", "*:*"})
 

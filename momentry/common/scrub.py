@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from momentry.common import ownkeys
 from momentry.common.env import ConfigurationError, Environment
 
 HIDDEN: Final = "[hidden]"
@@ -42,12 +43,7 @@ NAME_PARTS: Final = (
 SHAPES: Final = tuple(
     (parts, re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement)
     for parts, pattern, replacement in (
-        # Our own keys: the first four characters belong to the public id and tell which it was.
-        (
-            ("muser", "mtrial", "msvc", "madm"),
-            r"((?:muser|mtrial|msvc|madm)(?:_|%5f)[0-9a-z]{4})[0-9a-z_%]{16,}",
-            r"\1…****",
-        ),
+        ((*ownkeys.PREFIXES, "%"), ownkeys.PATTERN.pattern, ownkeys.HIDDEN),
         (("whsec_",), r"(?<=whsec_)[0-9a-z+/=_-]{8,}", HIDDEN),
         (
             ("sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "gho", "ghp", "ghs", "ghu", "ghr"),

@@ -22,7 +22,10 @@ def validate_base_url(text: str) -> None:
 
 
 def validate_network(text: str) -> None:
-    """A CIDR in its canonical form, such as 192.0.2.0/24 or 2001:db8::/32: host bits are zero."""
+    """A CIDR in its canonical form, such as 192.0.2.0/24 or 2001:db8::/32: host bits are zero. A
+    zone means something to one machine only, and PostgreSQL knows none."""
+    if "%" in text:
+        raise ValidationError("A network has no zone: leave out % and what follows it.")
     try:
         network = ipaddress.ip_network(text)
     except ValueError:

@@ -25,7 +25,7 @@ class Spec:
     name: str
     command: tuple[str, ...]
     log: Path
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     directory: Path | None = None
     account: str = "-"
     stop: signal.Signals = signal.SIGTERM
@@ -90,9 +90,12 @@ class Child:
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def ask_to_stop(self) -> None:
+    def send(self, number: signal.Signals) -> None:
         if self.process is not None and self.alive():
-            self.process.send_signal(self.spec.stop)
+            self.process.send_signal(number)
+
+    def ask_to_stop(self) -> None:
+        self.send(self.spec.stop)
 
     def kill(self) -> None:
         if self.process is not None:

@@ -11,6 +11,25 @@ from momentry.supervisor.errors import CannotStartError
 SMALLEST_DISK: Final = 200 * 1024 * 1024  # a new cluster with its log, and room to breathe
 
 
+LOCK: Final = "up.lock"
+RUN: Final = "run"  # where the sockets are
+
+
+def is_held(path: Path) -> bool:
+    """Does a momentry run with this data directory?"""
+    try:
+        lock = os.open(path / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 class DataDirectory:
     """Opened and locked from the start to the end of the process. Raises CannotStartError."""
 
@@ -18,14 +37,14 @@ class DataDirectory:
         self.path = path
         self.logs = path / "log"
         self.secrets = path / "secrets"
-        self.run = path / "run"
+        self.run = path / RUN
         self.postgres = path / "postgres"
         self.valkey = path / "valkey"
         try:
             for directory in (path, self.logs, self.secrets):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.secrets.chmod(0o700)
-            self.lock = os.open(path / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self.lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise CannotStartError(unwritable(path, error)) from error
 

@@ -1,5 +1,7 @@
-"""What ``manage.py`` runs: finds the interpreter, then the command."""
+"""What ``manage.py`` and ``momentry`` run: finds the interpreter, then the command."""
 
+import atexit
+import gc
 import os
 import sys
 from importlib import import_module
@@ -11,10 +13,13 @@ from momentry.supervisor.errors import CannotStartError
 
 USAGE: Final = """\
 python3 manage.py up       start everything and print where it is (--help for options)
+python3 manage.py restart  replace the processes of a running `up`; no request fails
 python3 manage.py test     lint, types and tests (--all for the slow ones too)
 python3 manage.py gateway  the public port alone (--workers N)
 python3 manage.py echo     the bundled echo upstream (--port N)
+python3 manage.py apikey   API keys: issue, batches, export, import (also api-key; --help)
 python3 manage.py help     Django's commands: migrate, serve, relay, createsuperuser, ...
+Installed as a package, the same is: momentry COMMAND (up and test need the checkout).
 """
 
 
@@ -22,6 +27,7 @@ python3 manage.py help     Django's commands: migrate, serve, relay, createsuper
 # stays small in memory, and the gateway never loads Django.
 OWN: Final = {
     "up": "momentry.supervisor.up",
+    "restart": "momentry.supervisor.restart",
     "echo": "momentry.supervisor.echo",
     "test": "momentry.supervisor.checks",
     "gateway": "proxy.gateway.server",
@@ -29,7 +35,16 @@ OWN: Final = {
 }
 
 
+ALIASES: Final = {"api-key": "apikey"}
+
+
+def main() -> int:
+    """The script ``momentry`` of an installed package."""
+    return run(sys.argv)
+
+
 def run(argv: list[str]) -> int:
+    argv = [*argv[:1], *(ALIASES.get(name, name) for name in argv[1:2]), *argv[2:]]
     command = argv[1] if len(argv) > 1 else ""
     if command in {"", "-h", "--help"}:
         print(USAGE, end="")
@@ -49,5 +64,6 @@ def dispatch(command: str, argv: list[str]) -> int:
     if command in OWN:
         return int(import_module(OWN[command]).main(argv[2:]) or 0)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "momentry.settings")
+    atexit.register(gc.freeze)  # to look through all of Django once more would take half a second
     import_module("django.core.management").execute_from_command_line(argv)
     return 0

@@ -8,7 +8,7 @@ from typing import Final
 
 from momentry.supervisor import packages
 from momentry.supervisor.errors import CannotStartError
-from momentry.supervisor.places import DEVELOPMENT, RUNTIME, VENV, venv_python
+from momentry.supervisor.places import DEVELOPMENT, ROOT, RUNTIME, VENV, venv_python
 from momentry.supervisor.requirements import installed_here
 
 BUILDERS: Final = {"up": RUNTIME, "test": DEVELOPMENT}
@@ -19,6 +19,9 @@ def enter(command: str, argv: list[str]) -> None:
 
     Raises CannotStartError when there is no interpreter with the packages.
     """
+    if not is_checkout():
+        demand_installable(command)
+        return
     if os.environ.get("MOMENTRY_NO_VENV") == "1":
         return
     if command in BUILDERS:
@@ -31,6 +34,18 @@ def enter(command: str, argv: list[str]) -> None:
         raise CannotStartError(
             "The packages are not installed: run 'python3 manage.py up' once (it builds .venv), "
             "or install requirements.txt into this Python."
+        )
+
+
+def is_checkout() -> bool:
+    """Not so where pip put us: there the interpreter and its packages are pip's matter."""
+    return (ROOT / "manage.py").exists()
+
+
+def demand_installable(command: str) -> None:
+    if command in BUILDERS:
+        raise CannotStartError(
+            f"'{command}' needs the checkout: run 'python3 manage.py {command}' there."
         )
 
 

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from momentry.supervisor.errors import CannotStartError
 
 INSTANCE_HEADER: Final = b"x-momentry-instance"
+REFUSALS: Final = frozenset((401, 403))
 
 
 def demand_free(host: str, port: int) -> None:
@@ -74,19 +75,19 @@ def listens(path: Path) -> bool:
     return True
 
 
-def answer(host: str, port: int, path: str) -> tuple[int, Mapping[bytes, bytes]]:
+def answer(host: str, port: int, path: str, field: str = "") -> tuple[int, Mapping[bytes, bytes]]:
     """Status and headers (lower-case names) of a GET; (0, {}) when there is no answer."""
     try:
         with socket.create_connection((host, port), timeout=2) as connection:
-            request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
-            connection.sendall(request.encode())
+            lines = [f"GET {path} HTTP/1.1", f"Host: {host}:{port}", "Connection: close", field]
+            connection.sendall("".join(f"{line}\r\n" for line in lines if line).encode() + b"\r\n")
             head = b""
             while b"\r\n\r\n" not in head and (piece := connection.recv(4096)):
                 head += piece
     except OSError:
         return 0, {}
-    first, *lines = head.partition(b"\r\n\r\n")[0].split(b"\r\n")
-    fields = [line.partition(b":") for line in lines]
+    first, *told = head.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    fields = [line.partition(b":") for line in told]
     words = first.split(b" ")
     status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
     return status, {name.strip().lower(): value.strip() for name, _, value in fields}
@@ -96,3 +97,8 @@ def ready(host: str, port: int, nonce: str) -> bool:
     """Whether the gateway of this very start says so; an orphan's answer does not count."""
     status, headers = answer(host, port, "/readyz")
     return status == 200 and headers.get(INSTANCE_HEADER) == nonce.encode()
+
+
+def refuses(host: str, port: int, key: str) -> bool:
+    """Whether the gateway lets this key do nothing any more. No answer is no refusal."""
+    return answer(host, port, "/api/v1/me", f"X-API-Key: {key}")[0] in REFUSALS

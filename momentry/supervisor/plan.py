@@ -8,6 +8,7 @@ from typing import Final
 
 from momentry.common.env import Environment
 from momentry.supervisor.child import Child, Spec
+from momentry.supervisor.notices import Notices
 from momentry.supervisor.places import ROOT
 
 # The gateway first, while all that it needs still stands; what does not need each other together.
@@ -21,11 +22,14 @@ BACKGROUND: Final = 5  # what nobody waits for yields to the start and to reques
 
 
 class Plan:
-    """Makes the children; all share one environment."""
+    """Makes the children; all share one environment, but for where they say how far they are."""
 
     def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
         self.environment = environment
         self.logs = logs
+
+    def speaking(self, notices: Notices) -> "Plan":
+        return Plan({**self.environment, "NOTIFY_SOCKET": str(notices.path)}, self.logs)
 
     def child(self, name: str, *command: str, grace: float = 10.0, nice: int = 0) -> Child:
         spec = Spec(
@@ -51,14 +55,19 @@ class Plan:
     def echo(self, port: int) -> Child:
         return self.manage("echo", "echo", "--port", str(port))
 
-    def services(self, workers: int) -> list[Child]:
+    def gateway(self, workers: int) -> Child:
         drain = Environment(self.environment).number("DRAIN_SECONDS", 25, low=0, high=3600)
-        return [
-            self.manage("gateway", "gateway", "--workers", str(workers), grace=drain + 5),
-            self.manage("django", "serve"),
-            self.manage("relay", nice=BACKGROUND),
-            self.manage("worker", nice=BACKGROUND),
-        ]
+        return self.manage("gateway", "gateway", "--workers", str(workers), grace=drain + 5)
+
+    def gateway_check(self, workers: int) -> Child:
+        """Ends with 0 when a gateway could start."""
+        return self.manage("check", "gateway", "--workers", str(workers), "--check")
+
+    def django(self) -> Child:
+        return self.manage("django", "serve")
+
+    def background(self) -> list[Child]:
+        return [self.manage(name, nice=BACKGROUND) for name in ("relay", "worker")]
 
 
 def children_environment(given: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:
@@ -69,4 +78,5 @@ def children_environment(given: Mapping[str, str], added: Mapping[str, str]) -> 
         "PYTHONUNBUFFERED": "1",
         "MOMENTRY_NO_VENV": "1",  # the interpreter is chosen already
     }
-    return {**defaults, **{name: value for name, value in given.items() if value}, **added}
+    kept = {name: value for name, value in given.items() if value and name != "NOTIFY_SOCKET"}
+    return {**defaults, **kept, **added}

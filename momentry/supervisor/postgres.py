@@ -4,7 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -41,9 +42,11 @@ CARELESS: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_write
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    password: str
+    password: str = field(repr=False)
     connections: int = 60
     durable: bool = True  # without: for tests, gone after a power cut
+    # Besides the server's own.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Postgres:
@@ -83,7 +86,7 @@ class Postgres:
             "postgres",
             (str(self.binaries.postgres), "-D", str(self.directory), *pairs),
             self.log,
-            environment(),
+            {**environment(), **self.options.environment},
             account=self.account,
             stop=signal.SIGINT,  # fast shutdown
             death=signal.SIGINT,

@@ -6,10 +6,11 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from momentry.common.veil import veils
 from momentry.supervisor.child import Child
 from momentry.supervisor.errors import CannotStartError, StoppedError
 from momentry.supervisor.places import ROOT, RUNTIME
@@ -20,11 +21,19 @@ SEEDED_FROM: Final = ("MOMENTRY_", "WORDPRESS_", "UPSTREAM", "DEFAULT_TIER")
 LIMIT_SECONDS: Final = 600.0
 
 
-def run_prepare(child: Child, signals: Signals) -> str:
-    """The demonstration key, "" unless this very run made it.
+@veils("key")
+class Prepared(NamedTuple):
+    """``key``: the demonstration key, "" unless this very run made it. ``password_holds``: the
+    admin logs in with the password that was given."""
 
-    Raises CannotStartError with its last words, StoppedError when asked to stop meanwhile.
-    """
+    key: str
+    password_holds: bool
+
+
+def run_prepare(
+    child: Child, signals: Signals, meanwhile: Callable[[], object] = lambda: None
+) -> Prepared:
+    """Raises CannotStartError with its last words, StoppedError when asked to stop meanwhile."""
     with tempfile.TemporaryFile() as output:  # never the log: the answer holds a key
         child.start(output)
         deadline = time.monotonic() + LIMIT_SECONDS
@@ -32,6 +41,7 @@ def run_prepare(child: Child, signals: Signals) -> str:
             if signals.stopping() or time.monotonic() > deadline:
                 child.kill()
                 raise StoppedError if signals.stopping() else CannotStartError(reason(child))
+            meanwhile()
             signals.sleep(0.1)
         output.seek(0)
         said = output.read()
@@ -48,7 +58,7 @@ def reason(child: Child) -> str:
     return "\n  ".join(words) or f"manage.py prepare failed without a word (see {log})."
 
 
-def read_answer(text: str) -> str:
+def read_answer(text: str) -> Prepared:
     """The last line that is a JSON object with our names; log lines may surround it."""
     for line in reversed(text.splitlines()):
         try:
@@ -56,7 +66,7 @@ def read_answer(text: str) -> str:
         except ValueError:
             continue
         if isinstance(answer, dict) and "admin" in answer:
-            return str(answer.get("key") or "")
+            return Prepared(str(answer.get("key") or ""), bool(answer.get("password_holds")))
     raise CannotStartError("manage.py prepare did not say what it made.")
 
 

@@ -12,11 +12,12 @@ from momentry.supervisor.errors import CannotStartError
 from momentry.supervisor.network import demand_listening
 from momentry.supervisor.postgres import Options, Postgres
 from momentry.supervisor.sockets import socket_directory
-from momentry.supervisor.supervise import Supervisor
+from momentry.supervisor.supervise import Service, Supervisor
 from momentry.supervisor.valkey import Valkey
 
-CONNECTIONS = 40  # for Django, relay, worker and people; each gateway process adds its own
-PER_GATEWAY = 12
+# A restart runs old processes beside the new ones.
+CONNECTIONS = 50  # for Django, relay, worker and people; each gateway process adds its own
+PER_GATEWAY = 24
 
 # psycopg in a process of its own, which may cost memory: this one lives as long as the service.
 LOGIN = """
@@ -74,7 +75,10 @@ class Servers:
             engines.append(self.postgres(password, CONNECTIONS + PER_GATEWAY * workers))
             addresses["DATABASE_URL"] = engines[-1].url
         for engine in engines:
-            supervisor.foundations.append(engine.child)
+            if isinstance(engine, Valkey):
+                supervisor.services.append(Service(engine.child))
+            else:
+                supervisor.foundations.append(engine.child)
             engine.start()
         wait_until_ready(engines, supervisor.signals.stopping)
         return addresses

@@ -14,6 +14,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.watched: list[socket.socket] = []  # what may also end a sleep
         self.reader, self.writer = socket.socketpair()
         self.reader.setblocking(False)
         self.writer.setblocking(False)
@@ -38,5 +39,6 @@ class Signals:
 
     def sleep(self, seconds: float) -> None:
         """Until a signal comes (a child that ended is one), at most ``seconds``."""
-        if select.select([self.reader], [], [], max(0.0, seconds))[0]:
+        found = select.select([self.reader, *self.watched], [], [], max(0.0, seconds))[0]
+        if self.reader in found:
             self.reader.recv(4096)

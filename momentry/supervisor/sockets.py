@@ -17,9 +17,9 @@ PLAIN: Final = re.compile(r"^[A-Za-z0-9/._-]+$")
 LONGEST_NAME: Final = len(".s.PGSQL.5432.lock")
 
 
-def socket_directory(wanted: Path) -> Path:
+def socket_place(wanted: Path) -> Path:
     """``wanted``, or when its sockets' paths would not do a directory of the same use under the
-    temporary directory; made, 0700. Raises CannotStartError when somebody else owns that.
+    temporary directory.
 
     libpq takes a comma for the end of a host, and not every client decodes a URL's path.
     """
@@ -27,7 +27,13 @@ def socket_directory(wanted: Path) -> Path:
     too_long = len(os.fsencode(wanted)) + 1 + LONGEST_NAME > limit
     if too_long or not PLAIN.match(str(wanted)):
         digest = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:12]
-        wanted = Path(tempfile.gettempdir()) / f"momentry-{os.geteuid()}-{digest}"
+        return Path(tempfile.gettempdir()) / f"momentry-{os.geteuid()}-{digest}"
+    return wanted
+
+
+def socket_directory(wanted: Path) -> Path:
+    """Made at its place, 0700. Raises CannotStartError when somebody else owns that."""
+    wanted = socket_place(wanted)
     remove_given_away(wanted)
     wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = wanted.lstat()

@@ -5,15 +5,17 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from momentry.supervisor.announce import Announcement
+from momentry.supervisor.child import Child
 from momentry.supervisor.datadir import DataDirectory
 from momentry.supervisor.errors import CannotStartError
 from momentry.supervisor.logfiles import trim
-from momentry.supervisor.network import free_port, listens, ready
+from momentry.supervisor.network import free_port, listens, ready, refuses
+from momentry.supervisor.notices import Notices
 from momentry.supervisor.plan import Plan, children_environment
 from momentry.supervisor.prepared import Stamp, run_prepare
 from momentry.supervisor.secretfiles import SecretFiles
@@ -38,6 +40,10 @@ class Start:
         self.files = SecretFiles(data.secrets, established=established)
         self.nonce = secrets.token_hex(16)
         self.sockets = socket_directory(data.run)
+        self.gateway_notices = Notices(self.sockets / "gateway.notify")
+        self.django_notices = Notices(self.sockets / "django.notify")
+        self.plan = Plan({}, data.logs)
+        self.seeds: Mapping[str, str] = {}
         self.password = self.given.get("MOMENTRY_ADMIN_PASSWORD", "")
 
     def run(self, began: float) -> Announcement:
@@ -54,9 +60,9 @@ class Start:
         )
         added |= self.servers.start(self.boss, database, self.workers)
         echo_port = self.echo_port()
-        plan = Plan(self.environment(added), self.data.logs)
-        self.boss.add(plan.echo(echo_port))
-        self.bring_up(plan, {"MOMENTRY_ECHO_URL": f"http://127.0.0.1:{echo_port}"})
+        self.plan = Plan(self.environment(added), self.data.logs)
+        self.boss.add(self.plan.echo(echo_port))
+        self.bring_up({"MOMENTRY_ECHO_URL": f"http://127.0.0.1:{echo_port}"})
         return self.announcement(time.monotonic() - began)
 
     def environment(self, added: Mapping[str, str]) -> dict[str, str]:
@@ -70,34 +76,55 @@ class Start:
         }
         return children_environment(self.given, {**addresses, **added})
 
-    def bring_up(self, plan: Plan, seeds: Mapping[str, str]) -> None:
+    def bring_up(self, seeds: Mapping[str, str]) -> None:
         """Prepare the database unless the stamp knows it prepared; then everything at once."""
-        seeds = {**seeds, "MOMENTRY_ADMIN_PASSWORD": self.password}
-        key = (self.data.secrets / "secret-key").read_bytes() if self.stamps else b""
-        stamp = Stamp(self.data.path / "prepared", key)
-        state = stamp.state(self.data.postgres, {**plan.environment, **seeds})
-        known = self.stamps and stamp.matches(state)
+        self.seeds = {**seeds, "MOMENTRY_ADMIN_PASSWORD": self.password}
+        state = self.state()
+        known = self.is_prepared(state)
         if not known:
-            self.prepare(plan, seeds)
-        for child in plan.services(self.workers):
+            self.prepare()
+        for child in (self.gateway(), self.django(), *self.plan.background()):
             self.boss.add(child)
         if known and not self.boss.wait_for(self.ready, TRUST_SECONDS):
-            self.prepare(plan, seeds)
+            self.prepare()
         if not self.boss.wait_for(self.ready, READY_SECONDS):
             raise CannotStartError(
                 f"Nothing was ready within {READY_SECONDS:.0f} s; see the logs in {self.data.logs}."
             )
-        if self.stamps:
-            stamp.write(state)
+        self.remember(state)
+
+    def gateway(self) -> Child:
+        return self.plan.speaking(self.gateway_notices).gateway(self.workers)
+
+    def django(self) -> Child:
+        return self.plan.speaking(self.django_notices).django()
 
     @property
     def stamps(self) -> bool:
         """Only a private database's identity can be told without asking it."""
         return self.servers.private_database and (self.data.secrets / "secret-key").exists()
 
-    def prepare(self, plan: Plan, seeds: Mapping[str, str]) -> None:
-        if key := run_prepare(plan.prepare(seeds), self.boss.signals):
-            self.files.write(self.key_file, key)
+    @property
+    def stamp(self) -> Stamp:
+        key = (self.data.secrets / "secret-key").read_bytes() if self.stamps else b""
+        return Stamp(self.data.path / "prepared", key)
+
+    def state(self) -> str:
+        return self.stamp.state(self.data.postgres, {**self.plan.environment, **self.seeds})
+
+    def is_prepared(self, state: str) -> bool:
+        return self.stamps and self.stamp.matches(state)
+
+    def remember(self, state: str) -> None:
+        if self.stamps and self.password:  # else the next start has to ask again
+            self.stamp.write(state)
+
+    def prepare(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        prepared = run_prepare(self.plan.prepare(self.seeds), self.boss.signals, meanwhile)
+        if prepared.key:
+            self.files.write(self.key_file, prepared.key)
+        if not prepared.password_holds:
+            self.password = ""
 
     def ready(self) -> bool:
         return ready(self.host, self.port, self.nonce) and listens(self.sockets / "django.sock")
@@ -134,13 +161,16 @@ class Start:
 
     def announcement(self, seconds: float) -> Announcement:
         token = self.data.secrets / "admin-token"
+        key = self.files.read(self.key_file)
+        ended = bool(key) and refuses(self.host, self.port, key)
         own_token = self.given.get("ADMIN_TOKEN") or self.given.get("ADMIN_TOKEN_FILE")
         return Announcement(
             seconds=seconds,
             url=self.url,
             admin="admin",
             password=self.password,
-            key=self.files.read(self.key_file),
+            key="" if ended else key,
+            key_ended=ended,
             token="the one you gave" if own_token else str(token),
             logs=self.data.logs,
             pid=os.getpid(),

@@ -13,6 +13,7 @@ from momentry.supervisor.errors import CannotStartError, StoppedError
 from momentry.supervisor.network import demand_free
 from momentry.supervisor.places import ROOT
 from momentry.supervisor.plan import STOP_ORDER
+from momentry.supervisor.restart import Restarter
 from momentry.supervisor.signals import Signals
 from momentry.supervisor.start import Start
 from momentry.supervisor.supervise import Supervisor
@@ -32,8 +33,10 @@ def main(argv: list[str]) -> int:
     supervisor = Supervisor(signals, say)
     start = Start(options.port, options.workers, data, supervisor)
     try:
-        print(start.run(began), flush=True)
-        return supervisor.run()
+        words = start.run(began)
+        restarter = Restarter(start, supervisor)
+        print(words, flush=True)
+        return supervisor.run(restarter.serve)
     except StoppedError:
         return 0
     except CannotStartError as error:

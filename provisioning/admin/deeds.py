@@ -34,9 +34,9 @@ DELETE_MEMBER: Final = Deed(
     "Delete", "Deleted", "Their keys are revoked for good; a tombstone stays:", DELETE, delete
 )
 POSSIBLE: Final = {
-    Status.ACTIVE: {"suspend_this", "delete_this", "set_password"},
-    Status.SUSPENDED: {"resume_this", "delete_this"},
-    Status.PENDING: {"delete_this"},
+    Status.ACTIVE: {"suspend_this", "limits_this", "delete_this", "set_password"},
+    Status.SUSPENDED: {"resume_this", "limits_this", "delete_this"},
+    Status.PENDING: {"limits_this", "delete_this"},
 }
 
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from apikeys.admin.keys import CHANGE, ApiKeyAdmin, state_of
-from apikeys.models import ApiKey, KeyType
+from apikeys.admin.keys_deeds import may_hand_out
+from apikeys.models import ApiKey
 from momentry.common.errors import MomentryError
 from momentry.common.staff import DENIED, Deed, StaffAdmin, actor_of, button
 from provisioning.models import ClaimLink
@@ -51,11 +52,6 @@ class ClaimableKeyAdmin(ApiKeyAdmin):
             self.message_user(request, error.detail, messages.ERROR)
             return self.back_to(key)
         return show_link(self, request, link, f"Whoever opens this link gets the key {key}.")
-
-
-def may_hand_out(request: HttpRequest, key: ApiKey) -> bool:
-    """Whoever opens the link has the key: one that is not a member's is worth a superuser."""
-    return key.key_type == KeyType.USER or getattr(request.user, "is_superuser", False)
 
 
 @sensitive_variables("url")

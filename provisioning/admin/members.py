@@ -19,6 +19,8 @@ from unfold.forms import AdminPasswordChangeForm
 from accounts import services as accounts
 from accounts.models import Status, User
 from apikeys.admin.keys import KeyInline
+from apikeys.admin.limits import MemberLimits
+from apikeys.admin.refusals import RefusalsShown
 from apikeys.admin.rights import GrantInline
 from apikeys.models import ApiKey
 from momentry.common.staff import (
@@ -27,7 +29,6 @@ from momentry.common.staff import (
     GREEN,
     ORANGE,
     RED,
-    StaffAdmin,
     actor_of,
     bulk,
     button,
@@ -64,7 +65,7 @@ else:
 
 
 @admin.register(User)
-class MemberAdmin(AccountAdmin, StaffAdmin[User]):  # type: ignore[misc]  # stubs differ in "request"
+class MemberAdmin(AccountAdmin, MemberLimits, RefusalsShown[User]):  # type: ignore[misc]  # stubs differ in "request"
     form = MemberForm
     add_form = RegisterForm
     add_form_template = None
@@ -78,10 +79,10 @@ class MemberAdmin(AccountAdmin, StaffAdmin[User]):  # type: ignore[misc]  # stub
     autocomplete_fields = ["groups"]
     inlines = [KeyInline, GrantInline]
     actions = ["suspend_selected", "resume_selected", "delete_selected_members"]
-    actions_detail = ["set_password", "suspend_this", "resume_this", "delete_this"]
+    actions_detail = ["set_password", "limits_this", "suspend_this", "resume_this", "delete_this"]
     readonly_fields = [
         "state", "status_reason", "site", "wordpress_id", "used", "created_at", "last_login",
-        "links",
+        "links", "own_limits",
     ]  # fmt: skip
     add_fieldsets = [
         (None, {"fields": [("username", "email"), ("display_name", "locale"), "tier", "welcome"]})
@@ -89,7 +90,7 @@ class MemberAdmin(AccountAdmin, StaffAdmin[User]):  # type: ignore[misc]  # stub
     fieldsets = [
         (None, {"fields": [("username", "email"), ("display_name", "locale"), "links"]}),
         ("State", {"fields": [("state", "status_reason"), ("created_at", "last_login")]}),
-        ("Limits", {"fields": ["tier", ("quota_size", "used")]}),
+        ("Limits", {"fields": [("tier", "own_limits"), ("quota_size", "used")]}),
         ("WordPress", {"fields": [("site", "wordpress_id")]}),
     ]
     staff_fieldset: Any = ("Staff", {"fields": [RIGHTS, "groups"]})
@@ -129,8 +130,7 @@ class MemberAdmin(AccountAdmin, StaffAdmin[User]):  # type: ignore[misc]  # stub
         if member is None or not self.allows(request, member):
             return []
         possible = POSSIBLE.get(Status(member.status), set())
-        if not member.is_staff:
-            possible = possible - {"set_password"}
+        possible = possible - {"limits_this" if member.is_staff else "set_password"}
         return [action for action in found if action.path in possible]
 
     def save_model(

@@ -1,6 +1,6 @@
 """/api/v1/admin/users: members made by a script or n8n, and the list of members."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from drf_spectacular.utils import extend_schema
@@ -12,12 +12,19 @@ from rest_framework.viewsets import GenericViewSet
 
 from accounts.models import User
 from accounts.services import Profile
+from apikeys.api import reference as ref
+from apikeys.api.answers import maker_of
+from apikeys.api.filters import NoFilters, read_filters
 from apikeys.models import Tier
 from apikeys.services.keys import issue_secret
+from apikeys.services.makers import Maker, check_makes_keys
+from momentry.common.errors import MomentryError
 from momentry.common.idempotency import actor_of, run_once
 from momentry.common.serializers import StrictSerializer
 from provisioning.services.claims import claim_url
 from provisioning.services.members import Registered, register_member
+
+KEYS: Final = "/api/v1/admin/keys"
 
 
 class MemberSerializer(serializers.ModelSerializer[User]):
@@ -53,9 +60,18 @@ class NewMemberAnswer(MemberSerializer):
     key_id = serializers.UUIDField()
     api_key = serializers.CharField(allow_null=True, help_text="The secret, this one time.")
     claim_url = serializers.URLField(allow_null=True)
+    rotate_url = serializers.CharField(
+        allow_null=True, help_text="Where to get a new secret if this one was lost."
+    )
+    secret_status = serializers.ChoiceField(
+        ["delivered"], required=False, help_text="Only in a replay: the first answer had it."
+    )
 
     class Meta(MemberSerializer.Meta):
-        fields = [*MemberSerializer.Meta.fields, "key_id", "api_key", "claim_url"]
+        fields = [
+            *MemberSerializer.Meta.fields, "key_id", "api_key", "claim_url", "rotate_url",
+            "secret_status",
+        ]  # fmt: skip
         read_only_fields = fields
 
 
@@ -68,10 +84,21 @@ class MemberViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[User]):
     staff_permissions = {"GET": "accounts.view_user", "POST": "accounts.add_user"}
     lookup_value_converter = "uuid"
 
+    @extend_schema(
+        responses={
+            200: MemberSerializer(many=True), **ref.problems(*ref.ALWAYS, "invalid_input"),
+        },
+    )  # fmt: skip
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Members, newest first. There are no filters."""
+        read_filters(NoFilters, request)
+        return super().list(request, *args, **kwargs)
+
     @extend_schema(request=NewMemberSerializer, responses={201: NewMemberAnswer})
     def create(self, request: Request) -> Response:
         """Make a member with a key. ``Idempotency-Key`` makes a repeat safe; the key (or with
-        ``"claim": true`` the link) is in the first answer only."""
+        ``"claim": true`` the link) is in the first answer only. A tier other than that of new
+        members takes a key that holds everything."""
         return run_once(request, route="admin/users", effect=lambda: self.make(request))
 
     def make(self, request: Request) -> Response:
@@ -80,11 +107,21 @@ class MemberViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[User]):
         given = dict(serializer.validated_data)
         wants_claim = given.pop("claim")
         tier = given.pop("tier", settings.DEFAULT_TIER)
+        check_new_member(maker_of(request), tier)
         registered = register_member(
             Profile(**given), actor=actor_of(request), tier=tier, welcome=False
         )
         body = answer(registered, wants_claim=wants_claim)
         return Response(body, status=status.HTTP_201_CREATED)
+
+
+def check_new_member(maker: Maker, tier: str) -> None:
+    """Who makes a member is handed a key, and a tier gives more than that."""
+    check_makes_keys(maker)
+    if tier != settings.DEFAULT_TIER and maker.key is not None and "*:*" not in maker.held:
+        raise MomentryError(
+            "permission_denied", f"Only a key that holds everything gives a tier like {tier}."
+        )
 
 
 def answer(registered: Registered, *, wants_claim: bool) -> dict[str, Any]:
@@ -94,4 +131,5 @@ def answer(registered: Registered, *, wants_claim: bool) -> dict[str, Any]:
         "key_id": str(registered.key.pk),
         "api_key": secret,
         "claim_url": claim_url(registered.claim) if wants_claim else None,
+        "rotate_url": None if wants_claim else f"{KEYS}/{registered.key.pk}/rotate",
     }

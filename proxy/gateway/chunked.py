@@ -3,13 +3,13 @@
 import re
 from typing import Final
 
+from proxy.gateway.blocks import find_block_end
 from proxy.gateway.head import (
     FIELD_LINES,
     MAX_LENGTH,
     TOKEN,
     BadMessage,
     Fields,
-    find_block_end,
     parse_fields,
 )
 
@@ -120,3 +120,13 @@ def encode_last(trailers: Fields) -> bytes:
         return b"0\r\n\r\n"
     lines = b"".join([b"%b: %b\r\n" % field for field in trailers])
     return b"0\r\n%b\r\n" % lines
+
+
+def skip_chunks(decoder: ChunkedDecoder, data: bytes) -> int:
+    """How many bytes the body took; -1 when it is not whole or not valid."""
+    try:
+        consumed = decoder.feed(data)
+    except BadMessage:
+        return -1
+    decoder.pieces.clear()
+    return consumed if decoder.done else -1

@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
-from proxy.gateway.chunked import ChunkedDecoder
+from proxy.gateway import half_closed, passages
+from proxy.gateway.blocks import find_end, whole_head
+from proxy.gateway.chunked import ChunkedDecoder, skip_chunks
 from proxy.gateway.connection import (
     BODY,
     BODY_IDLE_SECONDS,
@@ -13,14 +15,16 @@ from proxy.gateway.connection import (
     KEEP_ALIVE_SECONDS,
     LINGER,
     NEVER,
+    TUNNEL,
     WAIT,
     Connection,
 )
 from proxy.gateway.exchange import Exchange
-from proxy.gateway.head import BadMessage, RequestHead, find_end, parse_request
+from proxy.gateway.head import BadMessage, RequestHead, parse_request
 
 if TYPE_CHECKING:
     from proxy.gateway.core import Core
+    from proxy.gateway.passages import Shown
 
 HELD_BYTES: Final = 65_536
 
@@ -28,12 +32,13 @@ HELD_BYTES: Final = 65_536
 class ClientSide(Connection):
     """head → body → answer → next head. A request that came early waits in the buffer."""
 
-    __slots__ = ("decoder", "scanned")
+    __slots__ = ("decoder", "scanned", "shown")
 
     def __init__(self, core: "Core") -> None:
         super().__init__(core)
         self.scanned = 0
         self.decoder: ChunkedDecoder | None = None
+        self.shown: Shown | None = None  # the head that is read now, if it came whole
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -41,6 +46,8 @@ class ClientSide(Connection):
                 self.feed(data)
             elif self.phase == HEAD:
                 self.grow_head(data)
+            elif self.phase == TUNNEL:
+                self.tunnel_up(data)
             elif self.phase == LINGER:
                 self.throw_away(data)
             else:
@@ -50,24 +57,49 @@ class ClientSide(Connection):
         except Exception as error:  # noqa: BLE001 - a defect costs one connection, not the process
             self.broke(error)
 
+    def eof_received(self) -> bool:
+        return half_closed.end(self)
+
     def grow_head(self, data: bytes) -> None:
-        if not self.buffer:  # empty lines before a request do not buy time
+        if not self.buffer:
+            if end := whole_head(data):
+                self.take_whole(data[:end], data[end:])
+                return
+            # Empty lines before a request do not buy time.
             self.deadline = min(self.deadline, self.core.loop.time() + HEAD_SECONDS)
         self.buffer += data
         self.read_head()
 
+    def take_whole(self, block: bytes, rest: bytes) -> None:
+        """A head that came in one piece, and what came with it."""
+        self.buffer += rest
+        self.shown = passages.show(self, block)
+        if self.shown is None or not passages.take(self, self.shown):
+            self.take_head(block)
+        self.shown = None  # whatever follows is another head
+
     def read_head(self) -> None:
         try:
             end = find_end(self.buffer, self.scanned)
-            if end < 0:
-                self.scanned = len(self.buffer)
-                return
-            head = parse_request(bytes(self.buffer[:end]))
         except BadMessage as error:
             self.reject(error.code, error.detail, **error.extra)
             return
+        if end < 0:
+            self.scanned = len(self.buffer)
+            if self.ended:  # it never will be a head
+                self.close()
+            return
+        block = bytes(self.buffer[:end])
         del self.buffer[:end]
-        self.begin(head)
+        self.take_head(block)
+
+    def take_head(self, block: bytes) -> None:
+        try:
+            head = parse_request(block)
+        except BadMessage as error:
+            self.reject(error.code, error.detail, block, **error.extra)
+        else:
+            self.begin(head)
 
     def read_next(self) -> None:
         """A request that was already here when the one before it ended."""
@@ -80,7 +112,7 @@ class ClientSide(Connection):
 
     def begin(self, head: RequestHead) -> None:
         self.scanned = 0
-        self.deadline = NEVER
+        self.deadline = half_closed.patience(self) if self.ended else NEVER
         self.left = head.content_length or 0
         self.decoder = ChunkedDecoder() if head.chunked else None
         self.phase = BODY if head.has_body else WAIT
@@ -96,6 +128,31 @@ class ClientSide(Connection):
         self.buffer.clear()
         self.resume()
         self.feed(held)
+        if self.ended:
+            half_closed.body_fed(self)
+
+    def start_tunnel(self) -> None:
+        """What came since the request's head was the first of it."""
+        self.phase = TUNNEL
+        held = bytes(self.buffer)
+        self.buffer.clear()
+        self.resume()
+        self.tunnel_up(held)
+
+    def tunnel_up(self, data: bytes) -> None:
+        if self.exchange is not None and self.exchange.tunnel is not None:
+            self.exchange.tunnel.up(data)
+
+    def take_body(self) -> bytes | None:
+        """The whole body, when it came with its head and nothing came after it. Else None, and
+        start_body() must be called."""
+        if self.phase != BODY or self.decoder is not None or len(self.buffer) != self.left:
+            return None
+        body = bytes(self.buffer)
+        self.buffer.clear()
+        self.phase = WAIT
+        self.resume()
+        return body
 
     def feed(self, data: bytes) -> None:
         exchange = self.exchange
@@ -190,13 +247,3 @@ class ClientSide(Connection):
         else:
             self.core.report("a client connection failed", error)
             self.abort()
-
-
-def skip_chunks(decoder: ChunkedDecoder, data: bytes) -> int:
-    """How many bytes the body took; -1 when it is not whole or not valid."""
-    try:
-        consumed = decoder.feed(data)
-    except BadMessage:
-        return -1
-    decoder.pieces.clear()
-    return consumed if decoder.done else -1

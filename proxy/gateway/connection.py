@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final, cast
 
 from momentry.common import request_id
+from proxy.gateway import rejected
 from proxy.gateway.answers import refusal
-from proxy.gateway.metrics import CONNECTIONS
+from proxy.gateway.metrics import CONNECTIONS, SHED
 
 if TYPE_CHECKING:
     from proxy.gateway.core import Core
@@ -20,6 +21,7 @@ BODY: Final = 1  # a request runs and its body is not yet whole
 WAIT: Final = 2  # a request runs; what arrives belongs to the next
 LINGER: Final = 3  # answered and half closed; what arrives is thrown away
 CLOSED: Final = 4
+TUNNEL: Final = 5  # what arrives is the upstream's, without framing
 
 HEAD_SECONDS: Final = 10.0
 BODY_IDLE_SECONDS: Final = 30.0
@@ -28,7 +30,6 @@ LINGER_SECONDS: Final = 2.0
 LINGER_BYTES: Final = 8 << 20
 FLUSH_SECONDS: Final = 30.0  # for a client that does not take the rest of its answer
 HALF_CLOSED_SECONDS: Final = 0.5  # a client that ended its side may still read a quick answer
-DRAIN_IDLE_SECONDS: Final = 1.0  # on a connection just used a request may be under way
 NEVER: Final = float("inf")
 TCP_CLOSE: Final = 7  # the states of tcp(7) on Linux
 TCP_CLOSE_WAIT: Final = 8
@@ -78,6 +79,9 @@ class Connection(asyncio.Protocol, ABC):
         self.deadline = self.idle_since + HEAD_SECONDS
         self.core.clients.add(self)
         self.core.metrics.counts[CONNECTIONS] += 1
+        if len(self.core.clients) > self.core.load.max_connections:
+            self.core.metrics.counts[SHED] += 1
+            self.reject("overloaded", "This server has as many connections as it may have.")
 
     def connection_lost(self, error: Exception | None) -> None:
         self.phase = CLOSED
@@ -87,16 +91,13 @@ class Connection(asyncio.Protocol, ABC):
         if self.exchange is not None:
             self.exchange.client_left()
 
-    def eof_received(self) -> bool:
-        """True keeps our side open: who ended only his own may still want the answer."""
-        self.ended = True
-        if self.phase == WAIT:
-            self.deadline = self.core.loop.time() + HALF_CLOSED_SECONDS
-            return True
-        if self.phase == BODY and self.exchange is not None:
-            self.exchange.fail("bad_request", "The body ended before its time.")
-            return True
-        return False
+    def waiting_bytes(self) -> int:
+        """What is here and cannot go on yet, of both directions."""
+        waiting = len(self.buffer) + self.transport.get_write_buffer_size()
+        if self.exchange is None:
+            return waiting
+        side, held = self.exchange.side, len(self.exchange.held or b"")
+        return waiting + held + (side.transport.get_write_buffer_size() if side is not None else 0)
 
     def write(self, data: bytes) -> None:
         if not self.transport.is_closing():
@@ -155,6 +156,9 @@ class Connection(asyncio.Protocol, ABC):
         reset may destroy the answer before the client has read it (RFC 9112 §9.6)."""
         if self.transport.is_closing():
             return
+        if self.ended:  # nothing is unread
+            self.close()
+            return
         self.phase = LINGER
         self.flowing = False
         self.left = 0
@@ -183,10 +187,14 @@ class Connection(asyncio.Protocol, ABC):
         self.flowing = False
         self.transport.abort()
 
-    def reject(self, code: str, detail: str | None, **extra: object) -> None:
-        """A refusal without an exchange: nothing of the request can be trusted."""
+    def reject(
+        self, code: str, detail: str | None, seen: bytes | bytearray = b"", /, **extra: object
+    ) -> None:
+        """A refusal without an exchange: nothing of what was ``seen`` can be trusted."""
         identity = request_id.new()
-        self.write(refusal(code, identity, detail, **extra).encode(identity, close=True))
+        answer = refusal(code, identity, detail, **extra)
+        self.write(answer.encode(identity, close=True))
+        rejected.write(self, identity, answer, seen or self.buffer)
         self.linger()
 
     def check(self, now: float) -> None:
@@ -197,7 +205,7 @@ class Connection(asyncio.Protocol, ABC):
             self.transport.abort()
         elif now >= self.deadline:
             self.expire()
-        elif self.core.draining and self.is_idle() and now >= self.idle_since + DRAIN_IDLE_SECONDS:
+        elif self.core.draining and self.is_idle() and now >= self.idle_since + self.core.patience:
             self.close()
 
     def is_idle(self) -> bool:
@@ -229,7 +237,7 @@ class Connection(asyncio.Protocol, ABC):
             self.reject("request_timeout", "The header section took too long to arrive.")
         elif self.phase == HEAD:
             self.close()
-        elif self.phase == BODY and self.exchange is not None:
+        elif self.phase == BODY and self.exchange is not None and not self.ended:
             self.exchange.fail("request_timeout", "The body took too long to arrive.")
         else:  # half closed too long, done lingering, or never taking the rest
             self.transport.abort()

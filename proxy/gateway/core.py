@@ -3,10 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from apikeys.gate.door import AsyncDoor
+from proxy.gateway.fence import Fence
+from proxy.gateway.load import Load
 from proxy.gateway.metrics import EXCEPTIONS, Metrics
+from proxy.gateway.pace import Pace
 from proxy.gateway.pool import DJANGO_IDLE, FOREIGN_IDLE, Endpoint, Pool
 from proxy.gateway.settings import Settings
 from proxy.gateway.upstreams import Table
@@ -14,6 +18,8 @@ from proxy.gateway.upstreams import Table
 if TYPE_CHECKING:
     from proxy.gateway.connection import Connection
     from proxy.gateway.logwriter import LogWriter
+    from proxy.gateway.passages import Passages
+    from proxy.gateway.slowness import Slowness
 
 logger: Final = logging.getLogger("momentry.gateway")
 POOL_KEPT: Final = 300.0  # seconds an unused pool without connections is remembered
@@ -31,19 +37,31 @@ class Core:
         "django",
         "door",
         "draining",
+        "ending",
+        "fence",
+        "hold_key",
+        "load",
         "log",
         "loop",
         "metrics",
+        "pace",
+        "passages",
+        "patience",
         "pools",
         "readiness",
         "settings",
+        "slowness",
         "table",
         "tasks",
     )
 
     log: "LogWriter"
+    passages: "Passages"
     door: AsyncDoor
+    fence: Fence
+    hold_key: bytes
     readiness: Readiness
+    slowness: "Slowness"
 
     def __init__(
         self,
@@ -60,9 +78,17 @@ class Core:
         self.django = Pool(loop, Endpoint(place.path, place.host, place.port), DJANGO_IDLE)
         self.pools: dict[Endpoint, Pool] = {}
         self.table = Table()
+        self.pace = Pace(loop)
+        self.load = Load(settings.max_connections, settings.max_buffered_mib)
         self.clients: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
+        self.ending = False  # nobody takes its place
+        self.patience = 0.0  # while draining: seconds for which an unused connection is kept
+
+    def now(self) -> datetime:
+        """The database's time; this machine's own, which may be wrong, before it was ever told."""
+        return self.fence.now() if self.fence.anchor is not None else datetime.now(UTC)
 
     def pool(self, endpoint: Endpoint) -> Pool:
         pool = self.pools.get(endpoint)
@@ -70,11 +96,12 @@ class Core:
             pool = self.pools[endpoint] = Pool(self.loop, endpoint, FOREIGN_IDLE)
         return pool
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run it beside; the loop alone keeps only weak references to tasks."""
         task = self.loop.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task
 
     def report(self, event: str, error: BaseException, request_id: str = "") -> None:
         """An unexpected exception, once, with its trace. Never on a path that a client can walk."""
@@ -87,6 +114,7 @@ class Core:
             pool.sweep(now)
             if not pool.open and pool.used_at < now - POOL_KEPT:
                 del self.pools[endpoint]
+                self.door.changed()  # no request goes to it any more
 
     def close_pools(self) -> None:
         for pool in (self.django, *self.pools.values()):

@@ -3,6 +3,8 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from proxy.gateway.room import make_room
+
 if TYPE_CHECKING:
     from proxy.gateway.core import Core
 
@@ -26,4 +28,6 @@ def sweep(core: "Core") -> None:
         except Exception as error:  # noqa: BLE001 - one connection must not stop the sweep
             core.report("a deadline failed", error)
             client.abort()
+    make_room(core, now)
+    core.load.measure(core.clients)
     core.sweep(now)

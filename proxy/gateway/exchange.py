@@ -3,35 +3,31 @@
 Admission (the gate, the choice of an upstream, the connection) is in admission.py.
 """
 
-from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from apikeys.gate.headers import legacy_headers, limit_headers
-from proxy.gateway import admission, record, verify
+from proxy.gateway import admission, forwarding, gathering, record, tunnel, verify
+from proxy.gateway.answering import Answering
 from proxy.gateway.answers import CONTINUE, Answer, refusal
 from proxy.gateway.chunked import encode, encode_last
-from proxy.gateway.facts import NEVER, Facts
+from proxy.gateway.facts import NEVER
 from proxy.gateway.head import Fields
 from proxy.gateway.hygiene import (
     Framing,
-    client_framing,
-    interim_to_client,
-    to_client,
-    trailers_to_client,
     trailers_to_upstream,
 )
-from proxy.gateway.metrics import ABORTED, IN_FLIGHT
+from proxy.gateway.metrics import ABORTED, IN_FLIGHT, REPEATED
+from proxy.gateway.paths import slug_of
 from proxy.gateway.response import ResponseHead
 
 if TYPE_CHECKING:
     from proxy.gateway.upstream_side import UpstreamSide
 
+JOINED: Final = 16_384  # bytes; more are not worth a copy
 CLIENT_LEFT: Final = 499  # in the log only, as nginx writes it
-SAFE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 
 
-class Exchange(Facts):
+class Exchange(Answering):
     """The behaviour of one request; both protocols call it, it calls both."""
 
     __slots__ = ()
@@ -39,6 +35,32 @@ class Exchange(Facts):
     def begin(self) -> None:
         self.core.metrics.counts[IN_FLIGHT] += 1
         admission.begin(self)
+
+    def gather(self) -> None:
+        gathering.begin(self)
+
+    def resume(self) -> None:
+        """Admitted as another was before (passages.py): on from there."""
+        counts = self.core.metrics.counts
+        counts[IN_FLIGHT] += 1
+        counts[REPEATED] += 1
+        side = self.pool.take()
+        if side is None:
+            forwarding.take_connection(self)
+        elif not self.head.has_body or (body := self.client.take_body()) is None:
+            self.attach(side)
+        else:
+            self.attach_whole(side, body)
+
+    def attach_whole(self, side: "UpstreamSide", body: bytes) -> None:
+        """As attach, with all of a body that the upstream takes."""
+        self.side = side
+        self.reused = True
+        side.start(self)
+        side.transport.write(self.block + body)
+        self.sent = self.request_sent = True
+        self.bytes_in = len(body)
+        self.deadline = self.core.loop.time() + self.timeouts[1]
 
     # From the client, upwards.
 
@@ -49,6 +71,9 @@ class Exchange(Facts):
         side.start(self)
         side.transport.write(self.block)
         self.sent = True
+        if self.held is not None:
+            gathering.pour(self, self.held)
+            return
         if not self.head.has_body:
             self.request_end([])
             return
@@ -62,9 +87,12 @@ class Exchange(Facts):
         if self.bytes_in > self.max_body:
             self.fail("body_too_large")
         elif self.side is not None:
+            self.touch()
             self.side.transport.write(encode(data) if self.head.chunked else data)
         elif self.held is not None:
             self.held += data
+            if self.block:
+                gathering.grown(self, len(self.held))
 
     def request_end(self, trailers: Fields) -> None:
         if self.head.chunked and self.side is not None:
@@ -72,7 +100,9 @@ class Exchange(Facts):
         self.request_sent = True
         if not self.status:
             self.deadline = self.core.loop.time() + self.timeouts[1]
-        if self.held is not None:
+        if self.held is not None and self.block:
+            gathering.whole(self)
+        elif self.held is not None:
             verify.body_came(self, bytes(self.held))
 
     def trailers_up(self, trailers: Fields) -> Fields:
@@ -94,6 +124,9 @@ class Exchange(Facts):
         """Its connection is gone: the upstream's goes too, at once."""
         if not self.over:
             self.drop_side()
+            if self.tunnel is not None and self.tunnel.frames.is_closed:
+                self.finish(self.status, "", "", close=True)  # both have said that it ends
+                return
             self.core.metrics.counts[ABORTED] += 1
             self.finish(self.status or CLIENT_LEFT, "", "The client left.", close=True)
 
@@ -109,40 +142,13 @@ class Exchange(Facts):
             self.deadline = self.core.loop.time() + self.timeouts[1]
         self.client.upload_full(full)
 
-    def interim(self, response: ResponseHead) -> None:
-        """100 was answered here, if it was asked for; HTTP/1.0 knows no 1xx."""
-        if response.status != 100 and self.head.version == 11:
-            self.client.write(interim_to_client(response))
+    def switched(self, response: ResponseHead) -> None:
+        tunnel.begin(self, response)
 
-    def response_head(self, response: ResponseHead) -> None:
-        self.first_byte = monotonic()
-        limits: list[tuple[bytes, bytes]] = []
-        if self.target is None:
-            admission.read_django(self, response)
-        elif self.verdict is not None:
-            limits = limit_headers(self.verdict.limits, datetime.now(UTC))
-        self.status = response.status
-        self.framing = client_framing(response, self.head.version)
-        self.keeps = self.may_keep() and self.framing is not Framing.CLOSE
-        head = to_client(
-            response,
-            version=self.head.version,
-            request_id=str(self.id).encode(),
-            limits=limits,
-            close=not self.keeps,
-            foreign=self.target is not None,
-        )
-        self.client.write(head)
-
-    def response_piece(self, data: bytes) -> None:
-        self.bytes_out += len(data)
-        self.client.write(encode(data) if self.framing is Framing.CHUNKED else data)
-
-    def response_end(self, trailers: Fields) -> None:
+    def tunnel_over(self) -> None:
+        """The upstream ended it: the client gets what is under way, and its end."""
         self.side = None
-        if self.framing is Framing.CHUNKED:
-            self.client.write(encode_last(trailers_to_client(trailers)))
-        self.finish(self.status, self.code, self.detail, close=not self.keeps)
+        self.finish(self.status, "", "", close=True)
 
     def upstream_failed(self, detail: str | None) -> None:
         self.fail("upstream_failed", detail)
@@ -150,12 +156,7 @@ class Exchange(Facts):
     def upstream_lost(self, untouched: bool) -> None:
         """It closed before its time; ``untouched``: not a byte of an answer had come."""
         self.side = None
-        stale = untouched and self.reused and not self.retried
-        if stale and self.head.method in SAFE and not self.head.has_body:
-            self.retried = True
-            self.request_sent = False
-            self.core.spawn(admission.connect(self))
-        else:
+        if not (untouched and forwarding.retry(self)):
             self.fail("upstream_failed", "The upstream closed the connection.")
 
     def check(self, now: float) -> None:
@@ -182,14 +183,12 @@ class Exchange(Facts):
     def encode(self, answer: Answer, *, close: bool) -> bytes:
         extra: list[tuple[bytes, bytes]] = []
         if self.verdict is not None and self.verdict.limits:
-            now = self.verdict.at or datetime.now(UTC)
-            limits = self.verdict.limits
-            extra = limit_headers(limits, now) + legacy_headers(limits, now)
+            extra = record.limit_fields(self, self.verdict, answer.status)
         self.first_byte = monotonic()
         self.bytes_out = len(answer.body)
         head = self.head
         return answer.encode(
-            str(self.id), close=close, method=head.method, version=head.version, extra=extra
+            self.id, close=close, method=head.method, version=head.version, extra=extra
         )
 
     def fail(self, code: str, detail: str | None = None, **extra: object) -> None:
@@ -197,22 +196,32 @@ class Exchange(Facts):
         if self.over:
             return
         if not self.status:
-            self.answer(refusal(code, str(self.id), detail, **extra))
+            self.answer(refusal(code, self.id, detail, self.dialect(), **extra))
             return
         self.drop_side()
         self.core.metrics.counts[ABORTED] += 1
+        if self.tunnel is not None:
+            self.tunnel.say_why(code)
         self.client.cut(hard=self.framing is Framing.CLOSE)
         self.finish(self.status, code, detail or "", close=True)
 
+    def dialect(self) -> str:
+        """Whose SDK reads a refusal: that of the upstream the path names, whoever asks."""
+        upstream = self.core.table.get(slug_of(self.head.path))
+        return upstream.usage_format if upstream else ""
+
     def broke(self, error: BaseException) -> None:
         """A defect of ours: said once in the log, and this exchange ends."""
-        self.core.report("an exchange failed", error, str(self.id))
+        self.core.report("an exchange failed", error, self.id)
         if self.over:
             self.client.abort()
         else:
             self.fail("internal_error")
 
     def drop_side(self) -> None:
+        if self.connecting is not None:
+            self.connecting.cancel()
+            self.connecting = None
         if self.side is not None:
             self.side.abort()
             self.side = None
@@ -222,6 +231,5 @@ class Exchange(Facts):
         self.deadline = self.total_deadline = NEVER
         self.status, self.code, self.detail = status, code, detail
         record.write(self)
-        if self.verdict is not None and self.verdict.charges and not self.sent:
-            self.core.spawn(self.core.door.give_back(self.verdict.charges))
+        record.settle(self)
         self.client.exchange_over(close)

@@ -1,12 +1,12 @@
 """What is known of one request, from its head to its log row; no behaviour."""
 
-from datetime import UTC, datetime
+from asyncio import Task
+from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
 
 from apikeys.gate.verdict import Verdict
-from momentry.common.ids import uuid7
+from momentry.common.ids import uuid7_text
 from proxy.gateway.clients import Client
 from proxy.gateway.head import RequestHead
 from proxy.gateway.hygiene import Framing
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from proxy.gateway.client_side import ClientSide
     from proxy.gateway.core import Core
     from proxy.gateway.pool import Pool
+    from proxy.gateway.tunnel import Tunnel
     from proxy.gateway.upstream_side import UpstreamSide
 
 NEVER: Final = float("inf")
+Texts = tuple[str, str, str, str]  # method, path, upstream and user agent as the log has them
 
 
 class Facts:
@@ -32,16 +34,20 @@ class Facts:
         "bytes_out",
         "client",
         "code",
+        "connecting",
         "core",
         "deadline",
         "detail",
         "first_byte",
         "framing",
+        "free",
         "head",
         "held",
         "id",
         "keeps",
         "max_body",
+        "max_response",
+        "nonce",
         "operation",
         "over",
         "pool",
@@ -50,12 +56,15 @@ class Facts:
         "reused",
         "route",
         "sent",
+        "settled",
         "side",
         "started",
         "status",
         "target",
+        "texts",
         "timeouts",
         "total_deadline",
+        "tunnel",
         "upstream",
         "verdict",
         "who",
@@ -66,25 +75,37 @@ class Facts:
     pool: "Pool"
     timeouts: tuple[float, float, float]  # connect, first byte, idle
 
-    def __init__(self, core: "Core", client: "ClientSide", head: RequestHead) -> None:
+    def __init__(
+        self,
+        core: "Core",
+        client: "ClientSide",
+        head: RequestHead,
+        at: datetime | None = None,
+    ) -> None:
         self.core = core
         self.client = client
         self.head = head
-        self.id: UUID = uuid7()
-        self.at = datetime.now(UTC)
+        self.id = uuid7_text()
+        self.at = at or core.now()
         self.started = monotonic()
         self.verdict: Verdict | None = None
         self.upstream: Upstream | None = None
         self.target: Target | None = None
         self.side: UpstreamSide | None = None
-        self.held: bytearray | None = None  # the body, where we answer it ourselves
+        self.connecting: Task[None] | None = None  # while no connection is its own
+        self.held: bytearray | None = None  # the body, until its connection stands or we answer it
+        self.nonce = b""  # of the WebSocket that the client asks for
+        self.tunnel: Tunnel | None = None  # once it stands
+        self.texts: Texts | None = None  # what the log row says of the head, if it is known
         self.block = b""  # the head as the upstream gets it
         self.sent = self.request_sent = False  # something, and all, of the request went up
         self.reused = self.retried = False  # the upstream's connection; the request
+        self.free = False  # Django says that the call is not charged
+        self.settled = False  # its slots and units
         self.over = self.keeps = False  # the exchange; the client's connection goes on after it
         self.framing = Framing.NONE
         self.status = 0  # of the head that went to the client; 0 while none did
         self.first_byte: float | None = None
         self.bytes_in = self.bytes_out = 0  # of bodies
-        self.max_body = self.deadline = self.total_deadline = NEVER
+        self.max_body = self.max_response = self.deadline = self.total_deadline = NEVER
         self.code = self.detail = self.operation = ""

@@ -11,19 +11,22 @@ from proxy.gateway.injection import NONE, Injection, inject_query
 from proxy.gateway.names import (
     CREDENTIALS,
     DROPPED_INBOUND,
-    HOP_BY_HOP,
+    LIMITS,
     NOT_IN_TRAILERS,
     OURS,
     PREFIXES,
+    REQUEST_ID,
+    TO_CLIENT,
     is_guarded,
+    is_plain,
 )
 from proxy.gateway.response import ResponseHead
 
 TO_UPSTREAM: Final = DROPPED_INBOUND | CREDENTIALS
-TO_CLIENT: Final = HOP_BY_HOP | {b"content-length", b"x-request-id"}
-REQUEST_ID: Final = b"x-request-id"
-LIMITS: Final = b"ratelimit"
+REQUEST_ID_FIELD: Final = b"X-Momentry-Request-Id: "
 OUR_COOKIES: Final = b"momentry_"  # what Django's own are called, see momentry.settings
+# A browser sends back the value alone of a cookie without a name, and Django strips these blanks.
+NAMELESS: Final = b"= \t\x85\xa0"
 
 Parts = list[bytes]
 
@@ -58,6 +61,15 @@ class Framing(Enum):
 
 def to_upstream(head: RequestHead, rest: bytes, destination: Destination, caller: Caller) -> bytes:
     """The head of the forwarded request; ``rest`` is Route.rest, the query is the client's."""
+    parts = upstream_fields(head, rest, destination, caller)
+    parts += (caller.request_id, forwarding_fields(caller.client), framing_of(head))
+    return b"".join(parts)
+
+
+def upstream_fields(
+    head: RequestHead, rest: bytes, destination: Destination, caller: Caller
+) -> Parts:
+    """All of it that comes before the request id: the same for the same request again."""
     injection = destination.injection
     query = inject_query(head.query, injection)
     parts = [head.method, b" ", destination.prefix, rest]
@@ -78,8 +90,8 @@ def to_upstream(head: RequestHead, rest: bytes, destination: Destination, caller
         parts += (b"X-Momentry-User-Id: ", caller.user_id, b"\r\n")
     if caller.key_id:
         parts += (b"X-Momentry-Key-Id: ", caller.key_id, b"\r\n")
-    finish_request(parts, head, caller.request_id, caller.client)
-    return b"".join(parts)
+    parts.append(REQUEST_ID_FIELD)
+    return parts
 
 
 def foreign_cookies(value: bytes) -> bytes:
@@ -105,7 +117,8 @@ def to_django(
         parts += (name, b": ", value, b"\r\n")
     if decision:
         parts += (b"X-Momentry-Decision: ", decision, b"\r\n")
-    finish_request(parts, head, caller.request_id, caller.client)
+    parts += (REQUEST_ID_FIELD, caller.request_id, forwarding_fields(caller.client))
+    parts.append(framing_of(head))
     return b"".join(parts)
 
 
@@ -114,18 +127,23 @@ def is_alias(name: bytes, own: bytes) -> bool:
     return name == own or (UNDERSCORE in name and name.replace(b"_", b"-") == own)
 
 
-def finish_request(parts: Parts, head: RequestHead, request_id: bytes, client: Client) -> None:
-    """Request id, forwarding fields, framing and the empty line."""
-    parts += (b"X-Momentry-Request-Id: ", request_id, b"\r\nX-Forwarded-For: ")
-    parts += (client.address.encode(), b"\r\nX-Forwarded-Proto: ", client.scheme)
+def forwarding_fields(client: Client) -> bytes:
+    """What follows the request id, up to the framing."""
+    parts = [b"\r\nX-Forwarded-For: ", client.address.encode()]
+    parts += (b"\r\nX-Forwarded-Proto: ", client.scheme)
     if client.host:
         parts += (b"\r\nX-Forwarded-Host: ", client.host)
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def framing_of(head: RequestHead) -> bytes:
+    """The framing field and the empty line."""
     if head.chunked:
-        parts.append(b"\r\nTransfer-Encoding: chunked\r\n\r\n")
-    elif head.content_length is not None:
-        parts.append(b"\r\nContent-Length: %d\r\n\r\n" % head.content_length)
-    else:
-        parts.append(b"\r\n\r\n")
+        return b"Transfer-Encoding: chunked\r\n\r\n"
+    if head.content_length is not None:
+        return b"Content-Length: %d\r\n\r\n" % head.content_length
+    return b"\r\n"
 
 
 def client_framing(response: ResponseHead, version: int) -> Framing:
@@ -177,20 +195,21 @@ def frame_answer(parts: Parts, response: ResponseHead, version: int, *, close: b
 def relay_fields(parts: Parts, response: ResponseHead, request_id: bytes, *, foreign: bool) -> bool:
     """The answer's own fields in their order; True when none of them is a RateLimit field."""
     nominated = response.nominated
-    dropped = TO_CLIENT | nominated if nominated else TO_CLIENT
     unlimited = True
     for name, value in response.headers:
-        if name in dropped:
+        if is_plain(name) and name not in nominated:
+            parts += (name, b": ", value, b"\r\n")
+        elif name in TO_CLIENT or name in nominated:
             if name == REQUEST_ID and name not in nominated and value != request_id:
                 parts += (b"X-Upstream-Request-ID: ", value, b"\r\n")
-            continue
-        if name.startswith(OURS) or (
-            foreign and name == b"set-cookie" and value.startswith(OUR_COOKIES)
+        elif not (
+            name.startswith(OURS)
+            or (
+                foreign and name == b"set-cookie" and value.lstrip(NAMELESS).startswith(OUR_COOKIES)
+            )
         ):
-            continue
-        if name.startswith(LIMITS):
-            unlimited = False
-        parts += (name, b": ", value, b"\r\n")
+            unlimited = unlimited and not name.startswith(LIMITS)
+            parts += (name, b": ", value, b"\r\n")
     return unlimited
 
 

@@ -1,8 +1,8 @@
 """How an upstream's own credential is put on a request; made once per target, not per request."""
 
+import dataclasses
 import re
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -14,13 +14,13 @@ VALUE: Final = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21
 PLACE: Final = b"{credential}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Injection:
     """``line``: a whole field line or b"". ``parameter``: name=value for the query or b""."""
 
-    line: bytes = b""
+    line: bytes = dataclasses.field(default=b"", repr=False)
     field: bytes = b""  # its lower-case name: the client's own field of that name is removed
-    parameter: bytes = b""
+    parameter: bytes = dataclasses.field(default=b"", repr=False)
     parameter_name: bytes = b""  # decoded; the client's own parameters of that name are removed
 
 

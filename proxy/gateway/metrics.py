@@ -1,10 +1,14 @@
-"""The gateway's figures: plain integers in memory shared by all children, rendered as one text.
+"""The gateway's figures: plain integers in memory shared by all processes, rendered as one text.
 
-The parent makes the map before the first fork. Each child writes only its own slot, so no counter
-needs a lock; any child renders the sum of all.
+The parent makes the file before the first fork, hands it to its next image, and writes the first
+place. Each child writes only its own place, so no counter needs a lock; any child renders the sum.
 """
 
 import mmap
+import os
+import tempfile
+import zlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
@@ -19,7 +23,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 KINDS: Final = ("proxy", "api", "other")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
+FIRST_PLACE: Final = {kind: number * len(CLASSES) - 1 for number, kind in enumerate(KINDS)}
 BOUNDS_MS: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 60_000)
+BOUNDS_US: Final = tuple(bound * 1000 for bound in BOUNDS_MS)
 
 REQUESTS: Final = 0
 BUCKETS: Final = REQUESTS + len(KINDS) * len(CLASSES)
@@ -30,10 +36,21 @@ ABORTED: Final = BYTES_OUT + 1
 EXCEPTIONS: Final = ABORTED + 1
 ROWS_WRITTEN: Final = EXCEPTIONS + 1
 ROWS_DROPPED: Final = ROWS_WRITTEN + 1
-CONNECTIONS: Final = ROWS_DROPPED + 1
+COUNTED_ALONE: Final = ROWS_DROPPED + 1
+DAMAGED_DIGESTS: Final = COUNTED_ALONE + 1
+SHED: Final = DAMAGED_DIGESTS + 1
+ROWS_SHARED: Final = SHED + 1
+SLOW: Final = ROWS_SHARED + 1
+RETRIES: Final = SLOW + 1
+RETRIES_REFUSED: Final = RETRIES + 1
+REPEATED: Final = RETRIES_REFUSED + 1
+CONNECTIONS: Final = REPEATED + 1
 IN_FLIGHT: Final = CONNECTIONS + 1
 ROWS_WAITING: Final = IN_FLIGHT + 1
-SIZE: Final = ROWS_WAITING + 1
+RESTARTS: Final = ROWS_WAITING + 1
+CRASHES: Final = RESTARTS + 1
+PLACES_USED: Final = CRASHES + 1  # the parent's alone: how many places were ever taken
+SIZE: Final = PLACES_USED + 1
 
 GAUGES: Final = {
     CONNECTIONS: ("connections", "Open client connections."),
@@ -47,33 +64,70 @@ COUNTERS: Final = {
     EXCEPTIONS: ("exceptions", "Unexpected exceptions."),
     ROWS_WRITTEN: ("log_rows_written", "Request log rows written."),
     ROWS_DROPPED: ("log_rows_dropped", "Request log rows lost for want of space or sense."),
+    COUNTED_ALONE: ("counted_alone", "Requests whose burst limits were counted without Valkey."),
+    DAMAGED_DIGESTS: ("damaged_digests", "Stored digests met that nobody can read."),
+    ROWS_SHARED: ("log_rows_shared", "Refusals of nobody known without a log row of their own."),
+    SLOW: ("slow_requests", "Requests that took SLOW_REQUEST_MS or longer."),
+    RETRIES: ("upstream_retries", "Requests sent once more, for a kept connection had died."),
+    RETRIES_REFUSED: ("upstream_retries_refused", "Requests not sent once more: too many were."),
+    REPEATED: ("requests_repeated", "Requests like one admitted before, taken the same way."),
+    SHED: ("shed", "Connections and requests refused because this process was full."),
+    RESTARTS: ("restarts", "Rolling restarts done."),
+    CRASHES: ("crashes", "Gateway processes that ended unasked."),
 }
+
+PLACES: Final = 1024  # of 256 processes, those they replaced, and those these had replaced
+LAYOUT: Final = zlib.crc32(repr((PLACES, KINDS, CLASSES, BOUNDS_MS, GAUGES, COUNTERS)).encode())
+
+
+def new_file() -> int:
+    """The descriptor of a file that only this process and its descendants know."""
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.memfd_create("momentry-figures")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 class Metrics:
-    """One child's slot for writing (``counts``), all slots for reading."""
+    """One process's place for writing (``counts``), all places for reading."""
 
-    __slots__ = ("counts", "slots", "view")
+    __slots__ = ("counts", "file", "view")
 
-    def __init__(self, slots: int) -> None:
-        self.slots = slots
-        self.view = memoryview(mmap.mmap(-1, slots * SIZE * 8)).cast("q")
+    def __init__(self, places: int, *, file: int = -1) -> None:
+        """``file``: that of an image which counted the same things in as many places."""
+        self.file = new_file() if file < 0 else file
+        size = places * SIZE * 8
+        os.truncate(self.file, size)
+        self.view = memoryview(mmap.mmap(self.file, size)).cast("q")
         self.counts = self.view[:SIZE]
 
-    def take_slot(self, slot: int) -> None:
-        """Called by a child once; what is a state and no sum starts anew."""
-        self.counts = self.view[slot * SIZE : (slot + 1) * SIZE]
+    def take_place(self, place: int) -> None:
+        """Called by a child once, before it counts anything."""
+        self.counts = self.view[place * SIZE : (place + 1) * SIZE]
+
+    def open_place(self, place: int) -> None:
+        """Called by the parent before the fork. What is a state and no sum starts anew."""
+        self.view[PLACES_USED] = max(self.view[PLACES_USED], place + 1)
+        self.clear_place(place)
+
+    def clear_place(self, place: int) -> None:
         for index in GAUGES:
-            self.counts[index] = 0
+            self.view[place * SIZE + index] = 0
 
     def total(self, index: int) -> int:
-        return sum(self.view[index::SIZE])
+        return sum(self.view[index : max(1, self.view[PLACES_USED]) * SIZE : SIZE])
 
     def count_request(self, kind: str, status: int, microseconds: int) -> None:
         counts = self.counts
-        counts[REQUESTS + KINDS.index(kind) * len(CLASSES) + status // 100 - 1] += 1
+        counts[REQUESTS + FIRST_PLACE[kind] + status // 100] += 1
         counts[DURATION_US] += microseconds
-        counts[BUCKETS + bucket_of(microseconds)] += 1
+        counts[BUCKETS + bisect_left(BOUNDS_US, microseconds)] += 1
+
+    def count_alone(self) -> None:
+        self.counts[COUNTED_ALONE] += 1
+
+    def count_damaged(self) -> None:
+        self.counts[DAMAGED_DIGESTS] += 1
 
     def render(self) -> bytes:
         registry = CollectorRegistry()
@@ -81,15 +135,8 @@ class Metrics:
         return generate_latest(registry)
 
 
-def bucket_of(microseconds: int) -> int:
-    for index, bound in enumerate(BOUNDS_MS):
-        if microseconds <= bound * 1000:
-            return index
-    return len(BOUNDS_MS)
-
-
 class Gathered(Collector):
-    """The sum of all slots in the words of prometheus_client."""
+    """The sum of all places in the words of prometheus_client."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics

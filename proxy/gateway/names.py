@@ -1,5 +1,6 @@
 """Which field names mean something to the gateway (lower case); no behaviour beyond set tests."""
 
+from functools import lru_cache
 from typing import Final
 
 CREDENTIALS: Final = frozenset((b"authorization", b"x-api-key", b"api-key"))
@@ -60,6 +61,18 @@ NOT_IN_TRAILERS: Final = (
         b"x-request-id",
     }
 )
+
+
+REQUEST_ID: Final = b"x-request-id"
+LIMITS: Final = b"ratelimit"
+TO_CLIENT: Final = HOP_BY_HOP | {b"content-length", REQUEST_ID}  # written anew, or not at all
+
+
+@lru_cache(maxsize=1024)
+def is_plain(name: bytes) -> bool:
+    """Does an answer's field of this name mean nothing to us, whatever its value?"""
+    meant = name in TO_CLIENT or name == b"set-cookie"
+    return not meant and not name.startswith((OURS, LIMITS))
 
 
 def is_guarded(name: bytes) -> bool:

@@ -4,13 +4,14 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from apikeys.figures import SQL, render
-from apikeys.gate.door import UNAVAILABLE
-from proxy.gateway.answers import Answer, plain, refusal
+from apikeys.gate.replies import UNAVAILABLE
+from proxy.gateway.answers import INSTANCE, Answer, lines_of, plain, refusal
 
 if TYPE_CHECKING:
     from proxy.gateway.exchange import Exchange
 
 EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
+METRICS_LINES: Final = lines_of(200, [("Content-Type", EXPOSITION), ("Cache-Control", "no-store")])
 
 
 async def guarded(exchange: "Exchange", work: Coroutine[Any, Any, None]) -> None:
@@ -24,7 +25,7 @@ async def guarded(exchange: "Exchange", work: Coroutine[Any, Any, None]) -> None
 def health(exchange: "Exchange") -> None:
     """This process answers; nothing is said of any other."""
     instance = exchange.core.settings.nonce
-    exchange.answer(plain("ok\n", X_Momentry_Instance=instance))
+    exchange.answer(plain("ok\n", instance))
 
 
 async def readiness(exchange: "Exchange") -> None:
@@ -33,11 +34,11 @@ async def readiness(exchange: "Exchange") -> None:
     if exchange.over:
         return
     if not code:
-        exchange.answer(plain("ready\n", X_Momentry_Instance=instance))
+        exchange.answer(plain("ready\n", instance))
         return
-    answer = refusal(code, str(exchange.id), detail)
+    answer = refusal(code, exchange.id, detail)
     if instance:
-        answer.headers = [*answer.headers, ("X-Momentry-Instance", instance)]
+        answer.lines += f"{INSTANCE}: {instance}\r\n".encode()
     exchange.answer(answer)
 
 
@@ -46,8 +47,7 @@ async def figures(exchange: "Exchange") -> None:
     body = exchange.core.metrics.render() + await database_figures(exchange)
     if exchange.over:
         return
-    headers = [("Content-Type", EXPOSITION), ("Cache-Control", "no-store")]
-    exchange.answer(Answer(200, headers, body))
+    exchange.answer(Answer(200, METRICS_LINES, body))
 
 
 async def database_figures(exchange: "Exchange") -> bytes:

@@ -13,6 +13,8 @@ PERCENT: Final = 0x25
 
 
 class Kind(Enum):
+    __hash__ = object.__hash__  # there is one of each; Enum's own is a call of a Python function
+
     PROXY = "proxy"  # /proxy/<slug>/<rest>: a key is demanded
     V1 = "v1"  # the OpenAI-shaped route; not configured: upstream_unknown
     VERIFY = "verify"  # /auth/verify: a key is demanded
@@ -57,6 +59,7 @@ PARAMS: Final = re.compile(rb";[^/]*+")
 # C0 AE as a dot and C0 AF as a slash.
 DANGEROUS: Final = re.compile(
     rb"[\x00-\x1f\x7f\\]|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]"
+    rb"|(?:\xf0[\x80-\x8f]|\xf8[\x80-\x87][\x80-\xbf]|\xfc[\x80-\x83][\x80-\xbf]{2})[\x80-\xbf]{2}"
 )
 DOTS: Final = re.compile(rb"/\.\.?+\x20*+(?:[/?#]|\Z)")
 
@@ -90,6 +93,12 @@ def proxied(path: bytes) -> Route:
     if not PLAIN.fullmatch(rest):
         refuse_ambiguous(rest)
     return Route(Kind.PROXY, slug, rest)
+
+
+def slug_of(path: bytes) -> bytes:
+    """The upstream that a path names, be the rest of it refused or not; b"" for none."""
+    found = PROXIED.fullmatch(path)
+    return found[1] if found else b""
 
 
 def refusal(path: bytes) -> BadMessage:

@@ -2,17 +2,22 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections import deque
-from functools import cache
+from random import uniform
 from typing import Final, NamedTuple
 
+from proxy.gateway.resolver import Resolver
+from proxy.gateway.tls import Context, tls_context
 from proxy.gateway.upstream_side import UpstreamSide
 
 MAX_CONNECTIONS: Final = 256
 MAX_PENDING: Final = 1024
 FOREIGN_IDLE: Final = 4.0  # seconds; common servers close after 5
 DJANGO_IDLE: Final = 60.0
+MAX_AGE: Final = 600.0  # seconds; a balancer behind the address can move what is new
+AGE_SPREAD: Final = 0.1  # so that those made together do not end together
+RETRY_SHARE: Final = 0.2  # of the active requests
+MIN_RETRIES: Final = 3
 
 
 class Endpoint(NamedTuple):
@@ -31,20 +36,22 @@ class PoolBusyError(Exception):
     """All connections are in use and the queue is full, or its wait was too long."""
 
 
-@cache
-def tls_context(mode: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    if mode == "unverified":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 class Pool:
-    """``open`` counts standing and rising connections; nobody dials without having counted."""
+    """``open`` counts standing and rising connections; nobody dials without having counted.
+    ``retries``: requests that run for the second time."""
 
-    __slots__ = ("endpoint", "idle", "loop", "max_idle", "open", "used_at", "waiting")
+    __slots__ = (
+        "context",
+        "endpoint",
+        "idle",
+        "loop",
+        "max_idle",
+        "open",
+        "resolver",
+        "retries",
+        "used_at",
+        "waiting",
+    )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, endpoint: Endpoint, max_idle: float
@@ -52,17 +59,19 @@ class Pool:
         self.loop = loop
         self.endpoint = endpoint
         self.max_idle = max_idle
+        self.context: Context | None = tls_context(endpoint.tls) if endpoint.tls else None
+        self.resolver = Resolver(loop, endpoint.host)
         self.idle: list[UpstreamSide] = []
-        self.open = 0
+        self.open = self.retries = 0
         self.used_at = loop.time()
         self.waiting: deque[asyncio.Future[UpstreamSide | None]] = deque()
 
     def take(self) -> UpstreamSide | None:
         """A connection that stands and is not too old, at once; None if there is none."""
-        oldest = self.loop.time() - self.max_idle
+        now = self.loop.time()
         while self.idle:
             side = self.idle.pop()
-            if side.is_open() and side.idle_since > oldest:
+            if side.is_open() and now < side.idle_until:
                 return side
             side.abort()
         return None
@@ -106,32 +115,60 @@ class Pool:
             self.release(side)
 
     async def dial(self, deadline: float) -> UpstreamSide:
-        side = UpstreamSide(self)
+        """The caller has counted it; what comes back may have been closed again already."""
         try:
             async with asyncio.timeout_at(deadline):
-                await self.connect(side)
+                side = await self.connect_somewhere(deadline)
         except BaseException:
-            if side.was_made:
-                side.abort()
+            self.free_place()
+            raise
+        side.is_counted = True
+        side.retires_at = self.loop.time() + MAX_AGE * uniform(1 - AGE_SPREAD, 1)  # noqa: S311  no secret
+        if side.is_lost:
+            self.forget(side)
+        return side
+
+    async def connect_somewhere(self, deadline: float) -> UpstreamSide:
+        """Each address in turn, with an equal share of the time that is left."""
+        left = list(await self.resolver.addresses())
+        while True:
+            address = left.pop(0)
+            now = self.loop.time()
+            try:
+                async with asyncio.timeout_at(now + (deadline - now) / (len(left) + 1)):
+                    return await self.connect(address)
+            except OSError:  # a time-out is one
+                self.resolver.put_last(address)
+                if not left:
+                    raise
+
+    async def connect(self, address: str) -> UpstreamSide:
+        side = UpstreamSide(self, address)
+        place = self.endpoint
+        try:
+            if place.path:
+                await self.loop.create_unix_connection(lambda: side, place.path)
             else:
-                self.free_place()
+                await self.loop.create_connection(
+                    lambda: side,
+                    address,
+                    place.port,
+                    ssl=self.context,
+                    server_hostname=place.host if self.context else None,
+                )
+        except BaseException:
+            side.abort()
             raise
         return side
 
-    async def connect(self, side: UpstreamSide) -> None:
-        place = self.endpoint
-        if place.path:
-            await self.loop.create_unix_connection(lambda: side, place.path)
-            return
-        context = tls_context(place.tls) if place.tls else None
-        name = place.host if context else None
-        await self.loop.create_connection(
-            lambda: side, place.host, place.port, ssl=context, server_hostname=name
-        )
-
     def release(self, side: UpstreamSide) -> None:
         """A connection whose exchange ended well: to the longest waiting, or kept."""
-        side.idle_since = self.loop.time()
+        now = self.loop.time()
+        side.idle_since = now
+        side.idle_until = now + side.max_idle
+        if self.is_spent(side, now):
+            side.abort()
+            return
         while self.waiting:
             future = self.waiting.popleft()
             if not future.done():
@@ -139,8 +176,23 @@ class Pool:
                 return
         self.idle.append(side)
 
+    def is_spent(self, side: UpstreamSide, now: float) -> bool:
+        """Idle too long, too old, or to where the name leads no more."""
+        if now >= side.idle_until or now >= side.retires_at:
+            return True
+        return side.address not in self.resolver.known
+
+    def keep_session(self, side: UpstreamSide) -> None:
+        """For the next handshake; called when the first answer of a connection has come."""
+        connection = side.transport.get_extra_info("ssl_object")
+        if self.context is not None and connection is not None:
+            self.context.keep(self.endpoint.host, connection)
+
     def forget(self, side: UpstreamSide) -> None:
-        """Called once for every connection that ends."""
+        """Called for every connection that ends."""
+        if not side.is_counted:
+            return
+        side.is_counted = False
         with contextlib.suppress(ValueError):
             self.idle.remove(side)
         self.free_place()
@@ -153,8 +205,15 @@ class Pool:
                 return
         self.open -= 1
 
+    def may_retry(self) -> bool:
+        """A dying upstream must not be asked for twice as much."""
+        active = self.open - len(self.idle) + len(self.waiting)
+        return self.retries < max(MIN_RETRIES, active * RETRY_SHARE)
+
     def sweep(self, now: float) -> None:
-        for side in [side for side in self.idle if side.idle_since < now - self.max_idle]:
+        if self.open and now >= self.resolver.fresh_until:
+            self.resolver.renew()
+        for side in [side for side in self.idle if self.is_spent(side, now)]:
             self.idle.remove(side)
             side.abort()
 

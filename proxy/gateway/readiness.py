@@ -1,4 +1,5 @@
-"""Is this process ready? The database answers, its schema is current, Django's socket answers."""
+"""Is this process ready? It does not end, the database answers, its schema is current, changes are
+followed, quotas can be counted, the upstreams were read, Django's socket answers."""
 
 import asyncio
 from pathlib import Path
@@ -27,16 +28,24 @@ def expected_migrations(root: Path = ROOT) -> frozenset[tuple[str, str]]:
 
 
 class Probe:
-    """Asks afresh each time."""
+    """Asks afresh, once for all who want to know meanwhile: they cannot use up the database."""
 
-    __slots__ = ("core", "expected", "pool")
+    __slots__ = ("asking", "core", "expected", "pool")
 
     def __init__(self, pool: Pool, core: "Core") -> None:
         self.pool = pool
         self.core = core
         self.expected = expected_migrations()
+        self.asking: asyncio.Task[tuple[str, str]] | None = None
 
     async def reason(self) -> tuple[str, str]:
+        if self.core.ending:
+            return "not_ready", "This process ends."
+        if self.asking is None or self.asking.done():
+            self.asking = asyncio.get_running_loop().create_task(self.ask())
+        return await asyncio.shield(self.asking)
+
+    async def ask(self) -> tuple[str, str]:
         asking = asyncio.ensure_future(self.missing())
         done, _ = await asyncio.wait({asking}, timeout=WAIT_SECONDS)
         if not done:
@@ -50,6 +59,10 @@ class Probe:
             return "not_ready", f"{missing} migrations are not applied; run `manage.py migrate`."
         if not self.core.table.version:
             return "not_ready", "The upstreams were not read yet."
+        if not self.core.fence.is_fresh():
+            return "database_unavailable", "This process cannot follow changes."
+        if self.core.door.keeper.link.connection is None:
+            return "database_unavailable", "This process cannot count quotas."
         if not await self.django_answers():
             return "not_ready", "The application does not answer."
         return "", ""

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.gateway.blocks import find_block_end
 from proxy.gateway.head import (
     FIELD_LINE,
     BadMessage,
     Fields,
-    find_block_end,
     framing,
     keeps_alive,
     parse_fields,
@@ -16,6 +16,7 @@ from proxy.gateway.head import (
     tokens,
 )
 
+SWITCHING: Final = 101
 RESPONSE: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
     rb"((?:" + FIELD_LINE + rb")*+)\r\n"
@@ -39,24 +40,25 @@ class ResponseHead:
 
     @property
     def interim(self) -> bool:
-        return self.status < 200
+        return self.status < 200 and self.status != SWITCHING
 
 
 def find_end(buffer: bytearray, start: int = 0) -> int:
-    """As head.find_end, for answers: nothing may precede the status line; upstream_failed."""
+    """As blocks.find_end, for answers: nothing may precede the status line; upstream_failed."""
     try:
         return find_block_end(buffer, start)
     except BadMessage as error:
         raise BadMessage("upstream_failed", error.detail) from None
 
 
-def parse_response(block: bytes, method: bytes) -> ResponseHead:
-    """``method`` is the request's: an answer to HEAD has no body. Raises upstream_failed."""
+def parse_response(block: bytes, method: bytes, *, may_switch: bool = False) -> ResponseHead:
+    """``method`` is the request's: an answer to HEAD has no body. ``may_switch``: 101 was asked
+    for. Raises upstream_failed."""
     found = RESPONSE.fullmatch(block)
     if found is None:
         raise BadMessage("upstream_failed", "The upstream's response head is malformed.")
     minor, code, reason, lines = found.groups()
-    if code == b"101":
+    if code == b"101" and not may_switch:
         raise BadMessage("upstream_failed", "The upstream switched protocols unasked.")
     status, version = int(code), 11 if minor == b"1" else 10
     try:

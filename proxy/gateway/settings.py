@@ -1,14 +1,14 @@
 """What the gateway process reads from its environment, once, before the first fork."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from apikeys.gate.forwarded import TrustedNetworks
 from apikeys.gate.lockout import Rules
 from momentry.common.env import ConfigurationError, Environment
-from proxy.gateway.clients import TrustedNetworks
 
 POSTGRES: Final = ("postgresql", "postgres")
 VALKEY: Final = ("redis", "rediss", "unix")
@@ -31,15 +31,22 @@ class Settings:
     bind: str
     port: int
     workers: int
-    database_url: str
+    database_url: str = field(repr=False)
     django: Address
     trusted: TrustedNetworks
     drain_seconds: float
     db_max_connections: int
     db_acquire_timeout: float
-    nonce: str
-    redis_url: str
+    nonce: str = field(repr=False)
+    redis_url: str = field(repr=False)
     lockout: Rules
+    direct_url: str = field(default="", repr=False)
+    fence_lease: float = 1.0
+    cache_ttl: float = 300.0
+    cache_capacity: int = 10_000
+    max_connections: int = 8192
+    max_buffered_mib: int = 512
+    slow_request_ms: int = 10_000
 
 
 def read_settings(environment: Environment, *, workers: int | None = None) -> Settings:
@@ -60,7 +67,20 @@ def read_settings(environment: Environment, *, workers: int | None = None) -> Se
             environment.integer("RATE_LIMIT_MAX_ATTEMPTS", 5, low=1, high=100_000),
             environment.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1, high=86_400),
         ),
+        direct_url=read_direct_url(environment),
+        fence_lease=environment.number("FENCE_LEASE_SECONDS", 1, low=1, high=30),
+        cache_ttl=environment.number("CACHE_TTL_SECONDS", 300, low=1, high=86_400),
+        cache_capacity=environment.integer("CACHE_MAX_CAPACITY", 10_000, low=1, high=1_000_000),
+        max_connections=environment.integer("GATEWAY_MAX_CONNECTIONS", 8192, low=1, high=500_000),
+        max_buffered_mib=environment.integer("GATEWAY_MAX_BUFFERED_MIB", 512, low=1, high=65_536),
+        slow_request_ms=environment.integer("SLOW_REQUEST_MS", 10_000, low=0, high=86_400_000),
     )
+
+
+def read_direct_url(environment: Environment) -> str:
+    """Where LISTEN works, past a pooler that gives each transaction another session."""
+    name = "DATABASE_DIRECT_URL" if environment.has("DATABASE_DIRECT_URL") else "DATABASE_URL"
+    return environment.url(name, None, POSTGRES)
 
 
 def read_bind(environment: Environment) -> str:

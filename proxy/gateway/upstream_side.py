@@ -3,9 +3,11 @@
 import asyncio
 from typing import TYPE_CHECKING, Final, cast
 
+from proxy.gateway.blocks import whole_head
 from proxy.gateway.chunked import ChunkedDecoder
 from proxy.gateway.head import BadMessage, Fields
-from proxy.gateway.response import ResponseHead, find_end, parse_response
+from proxy.gateway.leaving import note_idle, note_session, read_rest
+from proxy.gateway.response import SWITCHING, ResponseHead, find_end, parse_response
 
 if TYPE_CHECKING:
     from proxy.gateway.exchange import Exchange
@@ -16,6 +18,7 @@ HEAD: Final = 1
 SIZED: Final = 2
 CHUNKED: Final = 3
 UNTIL_CLOSE: Final = 4
+TUNNEL: Final = 5
 
 MAX_INTERIM: Final = 16  # 1xx answers before the real one
 
@@ -24,32 +27,41 @@ class UpstreamSide(asyncio.Protocol):
     """Serves one exchange at a time; tells it what arrives, and that the connection ended."""
 
     __slots__ = (
+        "address",
         "buffer",
         "decoder",
         "exchange",
         "idle_since",
+        "idle_until",
         "interims",
+        "is_counted",
+        "is_lost",
         "keeps",
         "left",
+        "max_idle",
         "phase",
         "pool",
+        "retires_at",
+        "scanned",
         "transport",
         "was_made",
     )
 
     transport: asyncio.Transport
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, pool: "Pool", address: str) -> None:
         self.pool = pool
+        self.address = address
         self.exchange: Exchange | None = None
         self.buffer = bytearray()
         self.phase = IDLE
-        self.left = 0
-        self.interims = 0
+        self.left = self.interims = self.scanned = 0
         self.decoder: ChunkedDecoder | None = None
         self.keeps = False
-        self.idle_since = 0.0
-        self.was_made = False
+        self.max_idle = pool.max_idle
+        self.idle_since = self.idle_until = self.retires_at = 0.0
+        self.was_made = self.is_lost = False
+        self.is_counted = False  # among the pool's
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
@@ -69,7 +81,7 @@ class UpstreamSide(asyncio.Protocol):
     def start(self, exchange: "Exchange") -> None:
         self.exchange = exchange
         self.phase = HEAD
-        self.interims = 0
+        self.interims = self.scanned = 0
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
@@ -87,12 +99,42 @@ class UpstreamSide(asyncio.Protocol):
         if self.phase != HEAD:
             self.read_body(exchange, data)
             return
+        if not self.buffer and (end := whole_head(data)):
+            self.read_whole(exchange, data, end)
+            return
+        self.read_more(exchange, data)
+
+    def read_whole(self, exchange: "Exchange", data: bytes, end: int) -> None:
+        """A head that came in one piece; with it, as a rule, all of the answer."""
+        head = parse_response(data[:end], exchange.head.method, may_switch=bool(exchange.nonce))
+        size = len(data) - end
+        whole = head.status >= 200 and not (head.chunked or head.until_close)
+        if not whole or size != (0 if head.bodiless else head.content_length or 0):
+            self.read_head(exchange, head)
+            if self.exchange is exchange:
+                (self.read_more if self.phase == HEAD else self.read_body)(exchange, data[end:])
+            return
+        self.exchange = None
+        self.phase = IDLE
+        note_idle(self, head)
+        note_session(self)
+        keeps = head.keep_alive and exchange.request_sent and self.is_flushed()
+        exchange.response_whole(head, data[end:], self.release if keeps else self.abort)
+
+    def release(self) -> None:
+        self.pool.release(self)
+
+    def read_more(self, exchange: "Exchange", data: bytes) -> None:
         self.buffer += data
         while self.phase == HEAD:
-            end = find_end(self.buffer)
+            end = find_end(self.buffer, self.scanned)
             if end < 0:
+                self.scanned = len(self.buffer)
                 return
-            head = parse_response(bytes(self.buffer[:end]), exchange.head.method)
+            self.scanned = 0
+            head = parse_response(
+                bytes(self.buffer[:end]), exchange.head.method, may_switch=bool(exchange.nonce)
+            )
             del self.buffer[:end]
             self.read_head(exchange, head)
         rest = bytes(self.buffer)
@@ -101,15 +143,20 @@ class UpstreamSide(asyncio.Protocol):
             self.read_body(exchange, rest)
 
     def read_head(self, exchange: "Exchange", head: ResponseHead) -> None:
-        exchange.touch()
-        if head.interim:
+        if head.interim:  # which buys no time
             self.interims += 1
             if self.interims > MAX_INTERIM:
                 raise BadMessage("upstream_failed", "The upstream sent too many interim answers.")
             exchange.interim(head)
             return
+        exchange.touch()
         self.keeps = head.keep_alive
+        note_idle(self, head)
         self.left = 0
+        if head.status == SWITCHING:
+            self.phase = TUNNEL
+            exchange.switched(head)
+            return
         if head.chunked:
             self.phase = CHUNKED
             self.decoder = ChunkedDecoder("upstream_failed")
@@ -133,6 +180,8 @@ class UpstreamSide(asyncio.Protocol):
                 self.complete(exchange, [], surplus=surplus)
         elif self.phase == CHUNKED:
             self.read_chunks(exchange, data)
+        elif data and exchange.tunnel is not None:
+            exchange.tunnel.down(data)
         elif data:
             exchange.response_piece(data)
 
@@ -155,6 +204,7 @@ class UpstreamSide(asyncio.Protocol):
         self.exchange = None
         self.decoder = None
         self.phase = IDLE
+        note_session(self)
         if self.keeps and not surplus and exchange.request_sent and self.is_flushed():
             self.transport.resume_reading()
             self.pool.release(self)
@@ -166,6 +216,9 @@ class UpstreamSide(asyncio.Protocol):
         self.ended(None)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.is_lost = True
+        if error is not None and self.exchange is not None and not self.exchange.request_sent:
+            read_rest(self)
         self.ended(error)
         self.pool.forget(self)
 
@@ -176,6 +229,9 @@ class UpstreamSide(asyncio.Protocol):
         if self.phase == UNTIL_CLOSE and error is None:
             self.keeps = False
             self.complete(exchange, [], surplus=False)
+        elif self.phase == TUNNEL:
+            self.exchange = None
+            exchange.tunnel_over()
         else:
             self.exchange = None
             exchange.upstream_lost(self.phase == HEAD and not self.buffer and not self.interims)

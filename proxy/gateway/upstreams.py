@@ -10,6 +10,7 @@ from uuid import UUID
 
 from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.crypto.keyring import KeyRing
+from momentry.common.veil import veils
 from proxy.gateway import injection
 from proxy.gateway.hygiene import Destination
 from proxy.gateway.pool import Endpoint
@@ -22,7 +23,8 @@ SELECT md5(coalesce(string_agg(id::text || xmin::text, ',' ORDER BY id), ''))
 ROWS_SQL: Final = """
 SELECT u.slug, u.is_active, u.injection, u.injection_name, u.injection_template,
        u.connect_timeout_ms, u.first_byte_timeout_ms, u.idle_timeout_ms, u.total_timeout_ms,
-       u.max_body_bytes, u.tls_verify, t.id, t.base_url, t.weight, t.credential
+       u.max_body_bytes, u.max_response_bytes, u.tls_verify, u.usage_format, u.request_weight,
+       t.id, t.base_url, t.weight, t.credential
   FROM proxy_upstream u
   LEFT JOIN proxy_target t ON t.upstream_id = u.id AND t.is_active
  ORDER BY u.slug, t.id
@@ -43,7 +45,7 @@ class Target(NamedTuple):
 
 
 class Upstream(NamedTuple):
-    """Times in seconds; ``total`` and ``max_body`` are infinite when unlimited."""
+    """Times in seconds; ``total``, ``max_body``, ``max_response`` are infinite when unlimited."""
 
     slug: str
     targets: tuple[Target, ...]
@@ -52,6 +54,9 @@ class Upstream(NamedTuple):
     idle: float
     total: float
     max_body: float
+    max_response: float
+    usage_format: str
+    request_weight: int  # units of quota that one call costs
 
     def choose(self) -> Target | None:
         """One target by weight; None when there is none to go to."""
@@ -61,6 +66,7 @@ class Upstream(NamedTuple):
         return random.choices(targets, [target.weight for target in targets])[0]  # noqa: S311 - balancing, no secret
 
 
+@veils("credential")
 class Row(NamedTuple):
     """One row of ROWS_SQL."""
 
@@ -74,7 +80,10 @@ class Row(NamedTuple):
     idle_ms: int
     total_ms: int | None
     max_body: int | None
+    max_response: int | None
     tls_verify: bool
+    usage_format: str
+    request_weight: int
     target_id: UUID | None
     base_url: str
     weight: int
@@ -121,6 +130,9 @@ def upstream_of(row: Row) -> Upstream:
         idle=row.idle_ms / 1000,
         total=NEVER if row.total_ms is None else row.total_ms / 1000,
         max_body=NEVER if row.max_body is None else row.max_body,
+        max_response=NEVER if row.max_response is None else row.max_response,
+        usage_format=row.usage_format,
+        request_weight=row.request_weight,
     )
 
 

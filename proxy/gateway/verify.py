@@ -1,11 +1,13 @@
 """POST /api/v1/keys/verify, answered here by the gate: no Django, no second HTTP request."""
 
-import json
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from apikeys.gate.effects import DatabaseUnavailable
+from apikeys.gate.door import Paused
+from apikeys.gate.effects import DatabaseUnavailable, Overloaded
+from apikeys.gate.inspection import Inspected
 from apikeys.gate.question import MAX_BODY, BadQuestion, Question, read
-from proxy.gateway.answers import CONTINUE, Answer
+from proxy.gateway.answers import CONTINUE, Answer, lines_of
 from proxy.gateway.own import guarded
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
 OPERATION: Final = "api/v1/keys/verify"
 SECONDS: Final = 8.0  # as admission.GATE_SECONDS
-HEADERS: Final = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+LINES: Final = lines_of(200, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
 
 
 def begin(exchange: "Exchange") -> None:
@@ -26,13 +28,20 @@ def begin(exchange: "Exchange") -> None:
         exchange.fail("body_too_large")
     else:
         exchange.max_body = MAX_BODY
-        exchange.held = bytearray()
-        if not head.has_body:
-            exchange.request_end([])
-            return
         if head.expect_continue:
             exchange.client.write(CONTINUE)
+        take_body(exchange)
+
+
+def take_body(exchange: "Exchange") -> None:
+    """At once when it is here; else piece by piece."""
+    body = exchange.client.take_body() if exchange.head.has_body else b""
+    exchange.held = bytearray(body or b"")
+    if body is None:
         exchange.client.start_body()
+    else:
+        exchange.bytes_in = len(body)
+        exchange.request_end([])
 
 
 def body_came(exchange: "Exchange", body: bytes) -> None:
@@ -42,21 +51,54 @@ def body_came(exchange: "Exchange", body: bytes) -> None:
     except BadQuestion as error:
         exchange.fail(error.code, error.detail or None, **error.extra)
         return
-    exchange.core.spawn(guarded(exchange, answer(exchange, question)))
-
-
-async def answer(exchange: "Exchange", question: Question) -> None:
-    door = exchange.core.door
     try:
-        found = await door.within(SECONDS, door.inspect(question))
+        found = exchange.core.door.inspect_now(question)
     except DatabaseUnavailable:
-        found = None
-    if exchange.over:  # the client left: nobody learns the answer, so nobody pays for it
-        if found is not None:
-            await door.give_back(found.charges)
-        return
-    if found is None:
         exchange.fail("database_unavailable")
         return
-    body = json.dumps(found.document, ensure_ascii=False, separators=(",", ":")).encode()
-    exchange.answer(Answer(200, HEADERS, body))
+    if isinstance(found, Inspected):
+        say(exchange, question, found)
+    else:
+        exchange.core.spawn(guarded(exchange, wait(exchange, question, found)))
+
+
+async def wait(
+    exchange: "Exchange", question: Question, paused: "Paused[Inspected] | None"
+) -> None:
+    """For what this process does not remember."""
+    door, code = exchange.core.door, "database_unavailable"
+    try:
+        found = await door.within(SECONDS, door.inspect(question, paused))
+    except DatabaseUnavailable:
+        found = None
+    except Overloaded:
+        found, code = None, "overloaded"
+    if exchange.over:  # the client left: nobody learns the answer, so nobody pays for it
+        if found is not None:
+            await door.undo(found)
+    elif found is None:
+        exchange.fail(code)
+    else:
+        say(exchange, question, found)
+
+
+def say(exchange: "Exchange", question: Question, found: Inspected) -> None:
+    """At once; that a secret opens nothing, where a proof may be slow, as such a request's refusal
+    leaves: who asks may pass on to its own client how long it took."""
+    prover = exchange.core.door.prover
+    if found.verdict.code == "invalid_key" and prover.is_slow():
+        leaves_at = exchange.started + prover.refusal_seconds()
+        exchange.core.pace.at(leaves_at, partial(answer, exchange, question, found))
+    else:
+        answer(exchange, question, found)
+
+
+def answer(exchange: "Exchange", question: Question, found: Inspected) -> None:
+    if exchange.over:  # the client left, or its time was up
+        return
+    key_id = found.verdict.key_id
+    if found.ok and key_id is not None and not question.dry_run:
+        exchange.core.log.used(key_id, exchange.at)
+    if question.hold is not None and (verdict := exchange.verdict) and verdict.key_id is not None:
+        found = found.sealed(f"key:{verdict.key_id.hex}", exchange.core.hold_key)
+    exchange.answer(Answer(200, LINES, found.body))

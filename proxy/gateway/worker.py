@@ -2,29 +2,44 @@
 
 import asyncio
 import contextlib
+import gc
 import os
-import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import psycopg
 import psycopg_pool
 import uvloop
 
-from apikeys.gate import decision, guard
+from apikeys.gate import decision, sealed
 from apikeys.gate.addresses import RULES_SQL, RULES_VERSION_SQL
-from apikeys.gate.door import UNAVAILABLE, AsyncDoor
+from apikeys.gate.door import AsyncDoor
+from apikeys.gate.entrance import Entrance
+from apikeys.gate.guard import Guard
 from apikeys.gate.judge import Policy
+from apikeys.gate.memory import KeyMemory
+from apikeys.gate.replies import UNAVAILABLE
+from apikeys.gate.valkey import Valkey
+from apikeys.ledger.keeper import Keeper
+from apikeys.ledger.purses import Purses
 from momentry.common.crypto.keyring import KeyRing
-from proxy.gateway.client_side import ClientSide
+from momentry.common.limited import CONNECT_SECONDS, OPTIONS, LimitedConnection
 from proxy.gateway.core import Core, logger
-from proxy.gateway.deadlines import sweep, sweep_forever
+from proxy.gateway.deadlines import sweep_forever
+from proxy.gateway.draining import CUT_SECONDS, Ending, drain, listen, until_ready
+from proxy.gateway.fence import Fence
+from proxy.gateway.following import follow_changes
+from proxy.gateway.keyids import keep_ids
 from proxy.gateway.logwriter import LogWriter
-from proxy.gateway.metrics import Metrics
+from proxy.gateway.metrics import ROWS_DROPPED, Metrics
+from proxy.gateway.passages import Passages
 from proxy.gateway.readiness import Probe
 from proxy.gateway.settings import Settings
+from proxy.gateway.slowness import Slowness
 from proxy.gateway.upstreams import ROWS_SQL, VERSION_SQL
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -32,11 +47,12 @@ Pool = psycopg_pool.AsyncConnectionPool[Connection]
 
 POLL_SECONDS: Final = 0.4
 FIRST_READ_SECONDS: Final = 1.0  # the kernel keeps connections so long; then we serve without
-STATEMENT_TIMEOUT: Final = "-c statement_timeout=5000"
 RECONNECT_SECONDS: Final = 2.0  # the pool's own back-off would grow to minutes
-BACKLOG: Final = 4096
-FLUSH_SECONDS: Final = 4.0
-CUT_SECONDS: Final = 0.3
+THREADS: Final = "16"  # libuv's; half may look up names: a few that hang hold up no others
+YOUNG: Final = 20_000  # objects until the collector looks: requests leave no cycles, rows live on
+# With the time to cut twice below the five seconds that `up` waits past DRAIN_SECONDS.
+TASKS_SECONDS: Final = 0.5
+FLUSH_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +67,21 @@ class Child:
 
     settings: Settings
     secrets: Secrets
-    listener: socket.socket
+    listeners: tuple[socket.socket, ...]
     metrics: Metrics
+    waits: bool  # it accepts nothing before it is ready
+    say: Callable[[str], None]  # tells the parent why it is not ready, and "" once it accepts
 
 
 def run(child: Child) -> None:
-    """Serves until SIGTERM or SIGINT, drains, flushes the log, returns."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(child))
+    """Serves until SIGTERM or SIGINT, drains, flushes the log, returns.
+
+    The loop is left as it is and the process ends: to close it would be to wait for statements
+    that a database which stands still never answers.
+    """
+    gc.set_threshold(YOUNG)
+    os.environ.setdefault("UV_THREADPOOL_SIZE", THREADS)
+    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(serve(child))
 
 
 def make_pool(settings: Settings) -> Pool:
@@ -68,45 +91,64 @@ def make_pool(settings: Settings) -> Pool:
         max_size=settings.db_max_connections,
         timeout=settings.db_acquire_timeout,
         reconnect_timeout=RECONNECT_SECONDS,
-        kwargs={"autocommit": True, "options": STATEMENT_TIMEOUT, "connect_timeout": 3},
+        connection_class=LimitedConnection,
+        kwargs={"autocommit": True, "options": OPTIONS, "connect_timeout": CONNECT_SECONDS},
         open=False,
     )
 
 
 async def serve(child: Child) -> None:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     pool = make_pool(child.settings)
     core = make_core(child, loop, pool)
+    ending = Ending(core)
     await pool.open()
     with contextlib.suppress(TimeoutError, *UNAVAILABLE):
         await asyncio.wait_for(refresh(core, pool, child.secrets.ring), FIRST_READ_SECONDS)
-    server = await loop.create_server(
-        lambda: ClientSide(core), sock=child.listener, backlog=BACKLOG
-    )
+    following = loop.create_task(core.fence.run(core.report))
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(core.fence.renewed.wait(), FIRST_READ_SECONDS)
     log = loop.create_task(core.log.run())
+    ledger = loop.create_task(core.door.keeper.run(core.report))
     background = [
         loop.create_task(sweep_forever(core)),
+        loop.create_task(core.door.entrance.renew_forever()),
         loop.create_task(watch_tables(core, pool, child.secrets.ring)),
+        loop.create_task(keep_ids(core, pool)),
     ]
-    await stop.wait()
-    await drain(core, server, child.listener)
+    if child.waits:
+        await ending.unless(until_ready(core, child.say))
+    if not ending.asked.is_set():
+        servers = await listen(core, child.listeners)
+        child.say("")
+        await ending.asked.wait()
+        await drain(core, servers, () if ending.retired else child.listeners)
     for task in background:
         task.cancel()
-    await finish(core, log, pool)
+    await finish(core, log, ledger, pool)
+    following.cancel()
+    await asyncio.wait({following}, timeout=CUT_SECONDS)
 
 
 def make_core(child: Child, loop: asyncio.AbstractEventLoop, pool: Pool) -> Core:
     key = child.secrets.ring.derive(decision.PURPOSE)
     core = Core(loop, child.settings, child.metrics, key)
+    core.hold_key = child.secrets.ring.derive(sealed.PURPOSE)
     core.log = LogWriter(child.settings.database_url, child.metrics)
+    core.slowness = Slowness(child.settings.slow_request_ms)
     policy, settings = child.secrets.policy, child.settings
-    valkey = guard.connect(settings.redis_url)
-    watch = guard.Guard(valkey, settings.lockout, policy.peppers.signing)
-    core.door = AsyncDoor(pool, policy, watch)
+    valkey = Valkey(settings.redis_url)
+    watch = Guard(valkey, settings.lockout, policy.peppers.signing)
+    entrance = Entrance(valkey, settings.workers, core.metrics.count_alone, settings.fence_lease)
+    follow = partial(follow_changes, core, partial(reread, core, pool, child.secrets.ring))
+    core.fence = Fence(settings.direct_url, settings.fence_lease, follow)
+    memory = KeyMemory(settings.cache_capacity, settings.cache_ttl)
+    keeper = Keeper(settings.direct_url, Purses(core.fence.process, policy.zone))
+    core.fence.recall = keeper.recall
+    core.door = AsyncDoor(pool, policy, watch, entrance, core.fence, memory, keeper)
+    core.door.prover.alarm.count = core.metrics.count_damaged
     core.readiness = Probe(pool, core)
+    core.passages = Passages()
     return core
 
 
@@ -117,16 +159,30 @@ async def watch_tables(core: Core, pool: Pool, ring: KeyRing) -> None:
         await asyncio.sleep(POLL_SECONDS)
         try:
             await refresh(core, pool, ring)
+            await core.door.prover.follow_slow(core.fence.applied)
+        except psycopg_pool.PoolTimeout:
+            continue
         except UNAVAILABLE:
-            with contextlib.suppress(*UNAVAILABLE):
-                await pool.check()  # after a restart of the database every connection is dead
+            await pool.drain()  # one connection failed: all may be dead, or prepared for old tables
         except Exception as error:  # noqa: BLE001 - a defect must not freeze the table for ever
             core.report("the upstreams or IP rules cannot be read", error)
+
+
+async def reread(core: Core, pool: Pool, ring: KeyRing) -> None:
+    """Also when every connection is of a database that has gone."""
+    try:
+        await refresh(core, pool, ring)
+    except psycopg_pool.PoolTimeout:
+        raise
+    except psycopg.Error:
+        await pool.drain()
+        await refresh(core, pool, ring)
 
 
 async def refresh(core: Core, pool: Pool, ring: KeyRing) -> None:
     async with pool.connection() as connection:
         await refresh_rules(core, connection)
+        await core.door.prover.read_formats(connection)
         await refresh_upstreams(core, connection, ring)
 
 
@@ -137,7 +193,9 @@ async def refresh_rules(core: Core, connection: Connection) -> None:
     version = found[0] if found else ""
     if version != rules.version:
         cursor = await connection.execute(RULES_SQL)
-        for fault in rules.replace([(row[0], row[1]) for row in await cursor.fetchall()], version):
+        faults = rules.replace([(row[0], row[1]) for row in await cursor.fetchall()], version)
+        core.door.changed()
+        for fault in faults:
             logger.error(fault)
 
 
@@ -147,49 +205,30 @@ async def refresh_upstreams(core: Core, connection: Connection, ring: KeyRing) -
     version = found[0] if found else ""
     if version != core.table.version:
         cursor = await connection.execute(ROWS_SQL)
-        for fault in core.table.replace(await cursor.fetchall(), ring, version):
+        faults = core.table.replace(await cursor.fetchall(), ring, version)
+        core.door.changed()
+        for fault in faults:
             logger.error(fault)
 
 
-async def drain(core: Core, server: asyncio.Server, listener: socket.socket) -> None:
-    """No new connections; what runs may end within DRAIN_SECONDS, then it is cut visibly."""
-    await accept_waiting(core, listener)
-    server.close()
-    core.draining = True
-    sweep(core)
-    end = core.loop.time() + core.settings.drain_seconds
-    while core.clients and core.loop.time() < end:  # noqa: ASYNC110 - a set tells nobody
-        await asyncio.sleep(0.02)
-    for client in tuple(core.clients):
-        if client.exchange is not None:
-            client.exchange.fail("overloaded", "The service is being restarted.")
-    if core.clients:
-        await asyncio.sleep(CUT_SECONDS)
-    for client in tuple(core.clients):
-        client.abort()
-    await asyncio.sleep(0)
-
-
-async def accept_waiting(core: Core, listener: socket.socket) -> None:
-    """Whom the kernel has already told that they are connected."""
-    with contextlib.suppress(OSError):
-        while True:
-            accepted, _ = listener.accept()
-            await core.loop.connect_accepted_socket(lambda: ClientSide(core), accepted)
-
-
-async def finish(core: Core, log: "asyncio.Task[None]", pool: Pool) -> None:
+async def finish(
+    core: Core, log: "asyncio.Task[None]", ledger: "asyncio.Task[None]", pool: Pool
+) -> None:
+    """Log rows are written and leases given back, as far as the database takes them; before the
+    fence is left, for who is gone there has nothing on lease any more."""
     await asyncio.sleep(0)  # connection_lost of what was just cut
     if core.tasks:
-        await asyncio.wait(core.tasks, timeout=1)
+        await asyncio.wait(core.tasks, timeout=TASKS_SECONDS)
     core.close_pools()
-    await core.door.guard.close()
+    core.pace.close()
+    await core.door.entrance.close()
     core.log.close()
-    await asyncio.wait({log}, timeout=FLUSH_SECONDS)
+    core.door.keeper.close()
+    closing = core.loop.create_task(pool.close(timeout=1))
+    await asyncio.wait({log, ledger, closing}, timeout=FLUSH_SECONDS)
     if lost := core.log.waiting():
+        core.metrics.counts[ROWS_DROPPED] += lost
         logger.error("%d request log rows were lost: the database did not take them", lost)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(pool.close(timeout=1), 2)
 
 
 def leave(code: int) -> None:

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Site, User
-from apikeys.models import ApiKey, Counter, Grant
+from apikeys.models import ApiKey, Counter, Grant, KeyTemplate
 from apikeys.requestlog import row
 from events import mail
 from momentry.common.ids import uuid7
@@ -47,7 +47,7 @@ def log_row(key: ApiKey, **given: Any) -> UUID:
         cursor.execute(
             f"INSERT INTO {row.TABLE} ({', '.join(row.COLUMNS)}) VALUES ({marks})", entry
         )
-    return entry.id
+    return UUID(str(entry.id))
 
 
 @pytest.fixture
@@ -61,6 +61,7 @@ def house(db: None) -> House:
     made.upstream = make.upstream(injection="header", credential=CREDENTIAL)
     made.request_id = log_row(made.claimed)
     Grant.objects.create(member=made.alice, upstream="echo", methods=["GET"])
+    KeyTemplate.objects.create(slug="desk", max_days=30)
     now = timezone.now()
     Counter.objects.create(
         subject=f"member:{made.bob.pk.hex}", metric="requests", period="month",

@@ -134,6 +134,19 @@ def test_others_issue_no_service_key_and_rotate_none(house: House) -> None:
     assert client.post(button(house.claimed, "rotate_this"), {"grace": "0"}).status_code == 200
 
 
+def test_others_enable_no_service_key(house: House) -> None:
+    service = make.service_key("metrics")
+    client = clerk("view_apikey", "change_apikey")
+    for row in (service.key, house.claimed):
+        client.post(button(row, "disable_this"), YES)
+
+    told = client.post(button(service.key, "enable_this"), YES, follow=True).content.decode()
+    client.post(button(house.claimed, "enable_this"), YES)
+
+    assert "Only superusers hand out keys of services." in told
+    assert (code(service.secret), code(house.secret)) == ("key_disabled", "")
+
+
 @pytest.mark.parametrize(
     "action", ["rotate_this", "disable_this", "enable_this", "quarantine_this"]
 )

@@ -66,7 +66,8 @@ def test_no_filter_tells_a_secret_character_by_character(
 def upstream_form(house: House, **given: str) -> dict[str, str | int]:
     target = house.upstream.targets.get()
     return {
-        "name": "echo", "is_active": "on", "injection": "header",
+        "name": "echo", "is_active": "on", "usage_format": "none", "request_weight": 1,
+        "injection": "header",
         "injection_name": "Authorization", "injection_template": "Bearer {credential}",
         "connect_timeout_ms": 5, "first_byte_timeout_ms": 5, "idle_timeout_ms": 5,
         "targets-TOTAL_FORMS": 1, "targets-INITIAL_FORMS": 1, "targets-0-id": str(target.pk),

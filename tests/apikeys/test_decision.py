@@ -10,6 +10,7 @@ import pytest
 
 from apikeys.gate import decision as decisions
 from apikeys.gate.decision import Decision, InvalidDecision, sign, verify
+from apikeys.gate.scopes import CATALOGUE
 from apikeys.gate.verdict import Charge, Limit, Verdict
 from momentry.common.crypto.keyring import get_ring
 from tests import make
@@ -31,7 +32,10 @@ DECISION = Decision(
         key_type="user",
         scopes=frozenset({"proxy:use"}),
         charges=(Charge("member:6", "requests", "month", MOMENT, 1),),
-        limits=(Limit("monthly", "requests", 10, 9, MOMENT, 86400),),
+        limits=(
+            Limit("monthly", "requests", 10, 9, MOMENT, 86400),
+            Limit("concurrent", "concurrent-requests", 5, 4, None, 0),
+        ),
     ),
 )
 
@@ -44,6 +48,27 @@ def test_a_signed_decision_reads_back_whole():
     found = check(sign(DECISION, KEY).decode())
 
     assert found == DECISION._replace(target=decisions.fingerprint(DECISION.target))
+
+
+def test_all_limits_there_can_be_and_every_scope_fit_into_the_header():
+    names = ("second", "minute", "concurrent", "daily", "monthly", "lifetime")
+    most = 2**53
+    limits = tuple(
+        Limit(prefix + name, "concurrent-requests", most, most, MOMENT, 2_678_400)
+        for prefix in ("", "key-")
+        for name in names
+    )
+    charges = tuple(
+        Charge(f"{kind}:{uuid.uuid4().hex}", "requests", "lifetime", MOMENT, 1000)
+        for kind in ("member", "key")
+        for _ in range(3)
+    )
+    full = DECISION.verdict._replace(limits=limits, charges=charges, scopes=CATALOGUE)
+
+    text = sign(DECISION._replace(verdict=full), KEY).decode()
+
+    assert len(text) <= decisions.MAX_LENGTH
+    assert check(text).verdict == full
 
 
 @pytest.mark.parametrize("age", [-5, 0, 4.9])
@@ -77,12 +102,14 @@ def test_a_forged_decision_is_refused(forged):
         check(forged)
 
 
-def header(key, *, method="GET", target="/api/v1/me", actor="key", at=None) -> str:
+def header(
+    key, *, method="GET", target="/api/v1/me", actor="key", at=None, client="127.0.0.1"
+) -> str:
     verdict = Verdict(
         ok=True, actor=actor, key_id=key and key.pk, member_id=key and key.owner_id,
         key_type="user",
     )  # fmt: skip
-    made = Decision(str(uuid.uuid4()), at or time.time(), method, target, "192.0.2.1", verdict)
+    made = Decision(str(uuid.uuid4()), at or time.time(), method, target, client, verdict)
     return sign(made, get_ring().derive(decisions.PURPOSE)).decode()
 
 
@@ -113,7 +140,8 @@ class TestMiddleware:
         decided = header(key, target=target)
 
         assert len(decided) < 2000
-        assert api.get(target, HTTP_X_MOMENTRY_DECISION=decided).status_code == 200
+        answer = api.get(target, HTTP_X_MOMENTRY_DECISION=decided)
+        assert answer.json()["code"] == "invalid_input"  # the decision held; /me knows no query
 
     def test_a_decision_for_another_path_is_refused(self, api):
         stolen = header(None, target="/api/v1/me", actor="admin-token")
@@ -148,4 +176,4 @@ class TestMiddleware:
         answer = api.get("/api/v1/admin/users", HTTP_X_MOMENTRY_DECISION=decided)
 
         assert (answer.status_code, answer.headers["X-Momentry-Charge"]) == (403, "0")
-        assert answer.headers["X-Momentry-Code"] == "insufficient_scope"
+        assert answer.headers["X-Momentry-Code"] == "permission_denied"

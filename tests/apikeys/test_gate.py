@@ -1,54 +1,26 @@
 """The gate over snapshots made by hand: no database, every check in its order."""
 
 import os
-import uuid
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import pytest
 
 from apikeys import keyformat
-from apikeys.digest import read_peppers
 from apikeys.gate.addresses import allow_list
 from apikeys.gate.effects import (
     DatabaseUnavailable,
     LoadKey,
     MayLookUp,
     Proven,
+    Recall,
     Take,
     Taken,
 )
 from apikeys.gate.judge import Policy, judge
 from apikeys.gate.lockout import Permit
 from apikeys.gate.request import GateRequest
-from apikeys.gate.snapshot import Grant, KeySnapshot, Quota
-from apikeys.gate.verdict import Limit
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-KEY_ID = uuid.UUID("0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0")
-TOKEN = "an-admin-token-of-more-than-32-characters"
-QUOTA = Quota("member:1", "requests", "month", 10)
-LIMIT = Limit("monthly", "requests", 10, 0, NOW + timedelta(days=9), 86400)
-
-
-@pytest.fixture
-def policy():
-    return Policy(read_peppers(), TOKEN, ZoneInfo("UTC"))
-
-
-@pytest.fixture
-def secret(policy):
-    return keyformat.mint("muser", KEY_ID, owner="a", pepper=policy.peppers.signing, at=1)
-
-
-@pytest.fixture
-def snapshot(policy, secret):
-    return KeySnapshot(
-        key_id=KEY_ID, key_type="user", digests=(policy.peppers.digest(secret),), role="",
-        scopes=frozenset({"proxy:use"}), revoked_at=None, quarantined_at=None, disabled_at=None,
-        expires_at=None, member_id=uuid.UUID(int=1), member_status="active", tier="starter",
-        quotas=(), member_grants=(Grant("echo", (), ()),), key_grants=(), now=NOW,
-    )  # fmt: skip
+from apikeys.gate.snapshot import Grant
+from tests.apikeys.judged import KEY_ID, LIMIT, NOW, QUOTA, TOKEN, key_header
 
 
 def ask(
@@ -73,6 +45,8 @@ def reply_to(effect, snapshot, taken):
         return snapshot
     if isinstance(effect, Take):
         return taken
+    if isinstance(effect, Recall):
+        return None
     return Permit(True) if isinstance(effect, MayLookUp) else 0
 
 
@@ -81,10 +55,6 @@ def until_loaded(judging):
     effect = next(judging)
     while not isinstance(effect, LoadKey):
         effect = judging.send(reply_to(effect, None, None))
-
-
-def key_header(secret, name=b"x-api-key"):
-    return (name, secret.encode("latin-1", "replace"))
 
 
 @pytest.mark.parametrize("name", [b"x-api-key", b"api-key"])
@@ -127,6 +97,10 @@ def test_a_key_anywhere_else_is_no_credential(policy, secret, snapshot, headers)
         ((b"x-api-key", b"KEY, KEY"),),
         ((b"x_api_key", b"KEY"),),
         ((b"api_key", b"KEY"), (b"x-api-key", b"KEY")),
+        ((b"x_api-key", b"KEY"), (b"x-api-key", b"KEY")),
+        ((b"x-api-key", b"KEY"), (b"x-api_key", b"KEY")),
+        ((b"x_api-key", b"KEY"),),
+        ((b"x-api_key", b"KEY"),),
     ],
 )
 def test_ambiguous_credentials_are_refused(policy, secret, snapshot, headers):
@@ -232,7 +206,7 @@ def test_a_request_that_passes_asks_for_its_weight(policy, secret, snapshot):
 
     effect = judging.send(None)
 
-    assert effect == Take((QUOTA,), 3, NOW)
+    assert effect == Take((QUOTA,), (3,), NOW)
 
 
 def test_without_a_database_the_answer_is_503_and_never_401(policy, secret):

@@ -1,49 +1,21 @@
 """What the gate asks of its door, and when it asks nothing: blocked, malformed, wrong, locked."""
 
-import uuid
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
-
 import pytest
 
-from apikeys import keyformat
-from apikeys.digest import read_peppers
-from apikeys.gate.effects import CountFailure, IsBlocked, LoadKey, MayLookUp, Proven, Take, Taken
-from apikeys.gate.judge import Policy, judge
+from apikeys.gate.effects import (
+    CountFailure,
+    IsBlocked,
+    LoadKey,
+    MayLookUp,
+    Proven,
+    Recall,
+    Take,
+    Taken,
+)
+from apikeys.gate.judge import judge
 from apikeys.gate.lockout import Permit
 from apikeys.gate.request import GateRequest
-from apikeys.gate.snapshot import Grant, KeySnapshot, Quota
-from apikeys.gate.verdict import Limit
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-KEY_ID = uuid.UUID("0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0")
-TOKEN = "an-admin-token-of-more-than-32-characters"
-QUOTA = Quota("member:1", "requests", "month", 10)
-LIMIT = Limit("monthly", "requests", 10, 0, NOW + timedelta(days=9), 86400)
-
-
-@pytest.fixture
-def policy():
-    return Policy(read_peppers(), TOKEN, ZoneInfo("UTC"))
-
-
-@pytest.fixture
-def secret(policy):
-    return keyformat.mint("muser", KEY_ID, owner="a", pepper=policy.peppers.signing, at=1)
-
-
-@pytest.fixture
-def snapshot(policy, secret):
-    return KeySnapshot(
-        key_id=KEY_ID, key_type="user", digests=(policy.peppers.digest(secret),), role="",
-        scopes=frozenset({"proxy:use"}), revoked_at=None, quarantined_at=None, disabled_at=None,
-        expires_at=None, member_id=uuid.UUID(int=1), member_status="active", tier="starter",
-        quotas=(), member_grants=(Grant("echo", (), ()),), key_grants=(), now=NOW,
-    )  # fmt: skip
-
-
-def key_header(secret):
-    return (b"x-api-key", secret.encode("latin-1", "replace"))
+from tests.apikeys.judged import LIMIT, QUOTA, key_header
 
 
 def asked_of(judging, replies):
@@ -68,7 +40,7 @@ def test_one_request_reads_the_key_once_and_takes_once(policy, secret, snapshot)
     )
 
     assert verdict.ok
-    assert asked == [IsBlocked, MayLookUp, LoadKey, Proven, Take]
+    assert asked == [IsBlocked, Recall, MayLookUp, LoadKey, Proven, Take]
 
 
 @pytest.mark.parametrize("secret_text", ["muser_x", "x" * 500, "", "é", "muser_" + "0" * 97])
@@ -85,10 +57,10 @@ def test_a_malformed_key_asks_nobody_and_counts_nothing(policy, secret_text):
 @pytest.mark.parametrize(
     ("permit", "left", "code", "asked"),
     [
-        (Permit(True), 0.0, "invalid_key", [MayLookUp, LoadKey, CountFailure]),
-        (Permit(True), 7.2, "locked_out", [MayLookUp, LoadKey, CountFailure]),
-        (Permit(True, 7.2), 0.0, "locked_out", [MayLookUp, LoadKey]),
-        (Permit(False, 7.2), 0.0, "locked_out", [MayLookUp]),
+        (Permit(True), 0.0, "invalid_key", [Recall, MayLookUp, LoadKey, CountFailure]),
+        (Permit(True), 7.2, "locked_out", [Recall, MayLookUp, LoadKey, CountFailure]),
+        (Permit(True, 7.2), 0.0, "locked_out", [Recall, MayLookUp, LoadKey]),
+        (Permit(False, 7.2), 0.0, "locked_out", [Recall, MayLookUp]),
     ],
 )
 def test_a_wrong_key_is_counted_unless_the_address_is_locked(

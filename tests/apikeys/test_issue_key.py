@@ -46,7 +46,10 @@ def test_the_json_of_a_key_is_the_contracts(admin_api):
         "limits", "grants", "key_prefix", "is_active", "version", "metadata", "owner",
         "last_used_at", "expires_at", "grace_ends_at", "created_at",
     ]  # fmt: skip
-    assert body["limits"] == [{"name": "monthly", "unit": "requests", "limit": 10_000}]
+    assert [tuple(limit.values()) for limit in body["limits"]] == [
+        ("second", "requests", 20), ("minute", "requests", 600),
+        ("concurrent", "concurrent-requests", 20), ("monthly", "requests", 10_000),
+    ]  # fmt: skip
     assert set(body["owner"]) == {"id", "username", "wordpress_id", "sftpgo_username"}
 
 
@@ -216,15 +219,31 @@ def test_it_is_recorded_without_the_secret(admin_api):
 def test_the_secret_is_stored_nowhere(admin_api):
     secret = admin_api.post(KEYS, owned(), HTTP_IDEMPOTENCY_KEY="k").json()["api_key"]
 
+    assert tables_with(secret[-40:]) == []
+
+
+def tables_with(text: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema='public'"
         )
+        found = []
         for (table,) in cursor.fetchall():
-            cursor.execute(
-                f'SELECT count(*) FROM "{table}" t WHERE t::text LIKE %s', [f"%{secret[-40:]}%"]
-            )
-            assert cursor.fetchone() == (0,), table
+            cursor.execute(f'SELECT count(*) FROM "{table}" t WHERE t::text LIKE %s', [f"%{text}%"])
+            if cursor.fetchone() != (0,):
+                found.append(table)
+    return found
+
+
+def test_an_idempotency_key_is_stored_nowhere_and_may_be_a_credential(admin_api):
+    body, key = owned(), make.key().secret
+    first = admin_api.post(KEYS, body, HTTP_IDEMPOTENCY_KEY=key)
+
+    second = admin_api.post(KEYS, body, HTTP_IDEMPOTENCY_KEY=key)
+
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert second.json()["id"] == first.json()["id"]
+    assert tables_with(key[-40:]) == []
 
 
 def test_a_replay_never_shows_the_secret_again(admin_api):

@@ -4,6 +4,7 @@ import json
 import uuid
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from apikeys.models import ApiKey
@@ -93,12 +94,15 @@ def test_an_unknown_key_is_404(admin_api, verb):
 @pytest.mark.parametrize("verb", ["disable", "enable", "quarantine", "revoke", "rotate"])
 def test_reading_roles_and_members_keys_change_nothing(verb):
     key = make.key().key
-    callers = [make.service_key("validator").secret, make.key(make.member("bob")).secret]
+    told = {
+        make.service_key("validator").secret: "insufficient_scope",
+        make.key(make.member("bob")).secret: "permission_denied",
+    }
     before = ApiKey.objects.filter(pk=key.pk).values().get()
 
-    for secret in callers:
+    for secret, found in told.items():
         answer = client(secret).post(f"{KEYS}/{key.pk}/{verb}")
-        assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+        assert (answer.status_code, answer.json()["code"]) == (403, found)
 
     assert ApiKey.objects.filter(pk=key.pk).values().get() == before
 
@@ -114,3 +118,44 @@ def test_a_purged_key_is_not_there(admin_api):
 
     assert admin_api.get(f"{KEYS}/{key.pk}").status_code == 404
     assert str(key.pk) not in str(admin_api.get(KEYS).json())
+
+
+def test_a_members_key_is_told_that_no_scope_would_help():
+    answer = client(make.key().secret).get(KEYS)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+    assert "services' keys" in answer.json()["detail"]
+    assert "WWW-Authenticate" not in answer.headers
+
+
+def test_who_could_not_hand_a_key_out_does_not_enable_it(admin_api):
+    issuer, issued = client(make.service_key("issuer").secret), make.service_key("admin")
+    path = f"{KEYS}/{issued.key.pk}"
+
+    assert issuer.post(f"{path}/disable").status_code == 200
+    refused = issuer.post(f"{path}/enable")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "insufficient_scope")
+    assert code(issued.secret) == "key_disabled"
+    assert not Event.objects.filter(kind="apikey:enabled").exists()
+    assert admin_api.post(f"{path}/enable").status_code == 200
+
+
+def test_an_issuer_enables_what_it_could_hand_out():
+    issuer, issued = client(make.service_key("issuer").secret), make.service_key("validator")
+    path = f"{KEYS}/{issued.key.pk}"
+
+    assert issuer.post(f"{path}/disable").status_code == 200
+    assert issuer.post(f"{path}/enable").status_code == 200
+    assert code(issued.secret) == ""
+
+
+def test_staff_who_are_no_superusers_enable_members_keys_only(api):
+    clerk, own, service = make.staff(superuser=False), make.key().key, make.service_key().key
+    clerk.user_permissions.set(Permission.objects.filter(codename="change_apikey"))
+    api.force_login(clerk)
+    ApiKey.objects.update(disabled_at=timezone.now())
+
+    assert do(api, own, "enable").status_code == 200
+    assert do(api, service, "enable").json()["code"] == "permission_denied"
+    assert ApiKey.objects.exclude(disabled_at=None).filter(pk=service.pk).exists()

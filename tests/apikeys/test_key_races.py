@@ -114,7 +114,7 @@ def test_each_change_is_recorded_once_however_many_ask():
     key = make.key().key
 
     done = at_once(*[lambda: disable_key(key, actor="test")] * 3)
-    enabled = at_once(*[lambda: enable_key(key, actor="test")] * 3)
+    enabled = at_once(*[lambda: enable_key(key, maker=system("test"))] * 3)
 
     assert (sorted(done), sorted(enabled)) == ([False, False, True], [False, False, True])
     assert Event.objects.filter(kind__in=["apikey:disabled", "apikey:enabled"]).count() == 2

@@ -21,7 +21,7 @@ def month(subject: str, limit: int) -> Quota:
 
 
 def take(*quotas: Quota, units: int = 1):
-    return gate.take_units(Take(quotas, units, NOW), gate.policy())
+    return gate.take_units(Take(quotas, (units,) * len(quotas), NOW), gate.policy())
 
 
 def used(subject: str) -> int:
@@ -92,7 +92,7 @@ def test_a_new_month_starts_at_nothing():
     take(month(alice, 1))
 
     later = gate.take_units(
-        Take((month(alice, 1),), 1, datetime(2026, 12, 1, tzinfo=UTC)), gate.policy()
+        Take((month(alice, 1),), (1,), datetime(2026, 12, 1, tzinfo=UTC)), gate.policy()
     )
 
     assert later.exceeded is None

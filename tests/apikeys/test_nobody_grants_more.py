@@ -160,7 +160,7 @@ def test_no_key_outlives_the_key_it_was_made_with():
 
 
 def test_networks_and_tier_of_a_key_bind_the_keys_made_with_it():
-    own = make.tier("own", requests_per_month=7)
+    own = make.tier("own", requests_per_minute=7)
     caller = client(limited(allowed_networks=["127.0.0.0/8"], tier=own).secret)
 
     made = caller.post(MINE, {"name": "x"}).json()

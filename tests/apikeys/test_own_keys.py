@@ -149,3 +149,10 @@ def test_the_list_costs_the_same_for_two_keys_or_seven(django_assert_num_queries
 
     assert counts[0] == counts[1]
     assert ApiKey.objects.filter(owner=alice, key_type=KeyType.USER).count() == 12
+
+
+def test_a_list_has_no_filters():
+    caller = client(make.key().secret)
+
+    for query, pointer in (("owner=x", "?owner"), ("page=1&page=2", "?page")):
+        assert pointers(caller.get(f"{MINE}?{query}")) == [pointer]

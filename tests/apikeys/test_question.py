@@ -8,7 +8,7 @@ import pytest
 
 from apikeys import keyformat
 from apikeys.digest import read_peppers
-from apikeys.gate.effects import CountFailure, IsBlocked, LoadKey, MayLookUp, Proven
+from apikeys.gate.effects import CountFailure, IsBlocked, LoadKey, MayLookUp, Proven, Recall
 from apikeys.gate.inspection import inspect
 from apikeys.gate.judge import Policy
 from apikeys.gate.question import BadQuestion, Question, read
@@ -97,7 +97,7 @@ def test_a_wrong_key_asked_about_counts_against_nobody(policy, secret):
         drive(work, asked)
 
     assert stop.value.value.document["code"] == "invalid_key"
-    assert asked == [IsBlocked, LoadKey]
+    assert asked == [IsBlocked, Recall, LoadKey]
     assert not {MayLookUp, CountFailure, Proven} & set(asked)
 
 

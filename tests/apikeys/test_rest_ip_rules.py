@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from apikeys.models import ApiKey, IpRule
 from events.models import Event
 from tests import make
+from tests.apikeys.calls import pointers
 
 pytestmark = pytest.mark.django_db
 RULES = "/api/v1/admin/ip-rules"
@@ -38,6 +39,7 @@ def test_a_rule_is_made_listed_read_changed_and_removed(admin_api):
         ({}, "#/network"),
         ({"network": "198.51.100.1/24"}, "#/network"),
         ({"network": "here"}, "#/network"),
+        ({"network": "fe80::1%eth0/128"}, "#/network"),
         ({"network": "198.51.100.0/24", "kind": "maybe"}, "#/kind"),
         ({"network": "198.51.100.0/24", "until": "x"}, "#/until"),
         ({"network": "198.51.100.0/24", "expires_at": "soon"}, "#/expires_at"),
@@ -108,6 +110,52 @@ def test_django_alone_asks_the_rules(api, admin_api):
     assert code("198.51.100.8", HTTP_X_API_KEY=secret) is None
     assert code("203.0.113.1", HTTP_X_API_KEY=secret) is None
     assert code("", HTTP_X_API_KEY=secret) is None
+
+
+NO_INET = [
+    "", "here", "%", "::%eth0", "fe80::%eth0/64", "999.1.1.1/24", "192.0.2.1/33", "192.0.2/24",
+    "192.0.2.01", "192.0.2.1/", "192.0.2.1/-1", "192.0.2.0/255.255.255.0", "2001:db8::/129",
+    "12345::/16", "1::2::3/64", ":::/1", "1:2:3:4:5:6:7/64", "1:2:3:4:5:6:7:8:9/64", "::g/64", "/8",
+    "1:2:3:4:5:6:7::8/64", "::/", "::1.2.3.4.5/96",
+]  # fmt: skip
+
+
+def test_rules_that_are_no_networks_are_left_out_and_break_nothing(api):
+    secret = make.key().secret
+    IpRule.objects.bulk_create(IpRule(network=text) for text in NO_INET)
+    IpRule.objects.create(network="FE80::1%eth0/128")
+    IpRule.objects.create(network="198.51.100.0/24")
+    IpRule.objects.create(network="2001:db8::/32")
+
+    def status(address):
+        return api.get("/api/v1/me", HTTP_X_API_KEY=secret, REMOTE_ADDR=address).status_code
+
+    blocked = [status(text) for text in ("198.51.100.7", "fe80::1", "2001:db8:1::7")]
+    others = [status(text) for text in ("192.0.2.1", "fd00::1", "12.0.0.1")]
+    assert (blocked, others) == ([403] * 3, [200] * 3)
+
+
+NETWORKS = [
+    "0.0.0.0/0", "10.0.0.0/8", "198.51.100.0/24", "203.0.113.250/31", "203.0.113.255/32", "::/0",
+    "::1/128", "2001:db8::/32", "1:2:3:4:5:6:7:8/128", "0:2:3:4:5:6:7:8/128", "1:2:3:4:5:6:7:0/128",
+    "1::8/128", "1:2:3:4:5:6::/96", "fe80::/10", "abcd:ef01::/100", "::5:6:7:8/127",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_is_a_rule(api, admin_api, network):
+    secret = make.key().secret
+    made = admin_api.post(RULES, {"network": network})
+    first = network.partition("/")[0]
+
+    answer = api.get("/api/v1/me", HTTP_X_API_KEY=secret, REMOTE_ADDR=first)
+
+    assert (made.status_code, answer.json().get("code")) == (201, "ip_blocked"), made.content
+
+
+def test_a_list_has_no_filters(admin_api):
+    for query, pointer in (("kind=block", "?kind"), ("page=1&page=1", "?page")):
+        assert pointers(admin_api.get(f"{RULES}?{query}")) == [pointer]
 
 
 def test_a_keys_own_networks_hold_in_django_too(api):

@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts.models import Status
 from apikeys.models import ApiKey, Counter, RequestLog
 from tests import make
+from tests.apikeys.calls import pointers
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +23,12 @@ def test_a_member_sees_itself_its_key_and_its_limits(api):
     assert body["member"] == {
         "id": str(alice.pk), "username": "alice", "wordpress_id": None, "sftpgo_username": None,
     }  # fmt: skip
-    assert body["limits"][0]["limit"] == 10_000
+    assert [(limit["name"], limit["limit"], limit["remaining"]) for limit in body["limits"]] == [
+        ("second", 20, 19), ("minute", 600, 599), ("concurrent", 20, 19),
+        ("monthly", 10_000, 10_000),
+    ]  # fmt: skip
+    assert [limit["reset_at"] is None for limit in body["limits"]] == [False, False, True, False]
+    assert [limit["unit"] for limit in body["limits"]].index("concurrent-requests") == 2
     assert body["storage"] == {"quota": 10 * 1024**3, "used": 0, "reserved": 0}
     assert body["key"]["is_active"] is True
 
@@ -32,7 +38,8 @@ def test_looking_at_oneself_costs_nothing(api):
 
     answer = api.get("/api/v1/me", HTTP_X_API_KEY=secret)
 
-    assert answer.json()["limits"][0]["remaining"] == 10_000
+    left = {limit["name"]: limit["remaining"] for limit in answer.json()["limits"]}
+    assert left["monthly"] == 10_000
     assert sum(Counter.objects.values_list("used", flat=True)) == 0
 
 
@@ -123,11 +130,12 @@ def test_a_staff_session_is_no_key(api):
 def test_without_a_gateway_the_request_is_logged_here(api):
     issued = make.key()
 
-    answer = api.get("/api/v1/me?secret=1", HTTP_X_API_KEY=issued.secret, HTTP_USER_AGENT="t/1")
+    asked = "/api/v1/me?secret=1"
+    answer = api.get(asked, HTTP_X_API_KEY=issued.secret, HTTP_USER_AGENT="t/1")
 
     row = RequestLog.objects.get(id=uuid.UUID(answer.headers["X-Request-ID"]))
     assert (row.key_id, row.member_id) == (issued.key.pk, issued.key.owner_id)
-    assert (row.method, row.path, row.status, row.user_agent) == ("GET", "/api/v1/me", 200, "t/1")
+    assert (row.method, row.path, row.status, row.user_agent) == ("GET", "/api/v1/me", 422, "t/1")
 
 
 def test_the_internal_headers_do_not_leave(api):
@@ -148,3 +156,10 @@ def test_an_unknown_route_is_a_problem_document(api):
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("query", ["page=1", "secret=1", "page_size=5&page_size=5"])
+def test_there_are_no_parameters(api, query):
+    answer = api.get(f"/api/v1/me?{query}", HTTP_X_API_KEY=make.key().secret)
+
+    assert pointers(answer) == ["?" + query.partition("=")[0]]

@@ -10,9 +10,9 @@ from accounts.models import User
 from apikeys.gate.checks import CHECKS
 from apikeys.gate.effects import LoadKey
 from apikeys.gate.request import GateRequest
-from apikeys.gate.snapshot import SNAPSHOT_SQL, Grant, Quota, from_row, parameters
+from apikeys.gate.snapshot import NAMES, SNAPSHOT_SQL, Grant, Quota, from_row, parameters
 from apikeys.models import Grant as GrantRow
-from apikeys.models import LogBatch, RequestLog, RetiredSecret, Tier
+from apikeys.models import LimitOverride, LogBatch, RequestLimit, RequestLog, RetiredSecret, Tier
 from apikeys.requestlog import row
 from apikeys.services import gate
 from tests import make
@@ -42,6 +42,82 @@ def test_a_snapshot_says_what_the_rows_say():
         Quota(f"member:{alice.pk.hex}", "requests", "day", 5),
         Quota(f"member:{alice.pk.hex}", "requests", "month", 50),
     }
+
+
+LIMITS = {
+    "requests_per_second": 1, "requests_per_minute": 2, "concurrent_requests": 3,
+    "requests_per_day": 4, "requests_per_month": 5, "requests_lifetime": 6,
+}  # fmt: skip
+BUDGETS = {
+    "tokens_per_day": 7, "tokens_per_month": 8, "tokens_lifetime": 9,
+    "cost_micro_per_day": 10, "cost_micro_per_month": 11, "cost_micro_lifetime": 12,
+}  # fmt: skip
+
+
+def limits_of(found):
+    windows = {(window.subject, window.name): window.limit for window in found.windows}
+    return windows | {(quota.subject, quota.period): quota.limit for quota in found.quotas}
+
+
+def test_every_limit_of_the_model_has_its_place():
+    """A name that the snapshot did not know would be a limit that nobody holds to."""
+    alice = make.member(tier=make.tier("all", **LIMITS, **BUDGETS).slug)
+    key = make.key(alice).key
+    assert {*LIMITS, *BUDGETS} == set(RequestLimit.values) == set(NAMES)
+
+    found = limits_of(snapshot_of(key))
+
+    names = ("second", "minute", "concurrent", "day", "month", "lifetime")
+    assert found == {(f"member:{alice.pk.hex}", name): n for n, name in enumerate(names, 1)}
+
+
+def test_budgets_are_apart_from_the_quotas_of_requests():
+    alice = make.member(tier=make.tier("all", **LIMITS, **BUDGETS).slug)
+    key = make.key(alice).key
+    LimitOverride.objects.create(key=key, name="tokens_per_day", value=70)
+    LimitOverride.objects.create(member=alice, name="cost_micro_lifetime", value=None)
+
+    found = snapshot_of(key)
+
+    member, own = f"member:{alice.pk.hex}", f"key:{key.pk.hex}"
+    assert {quota.metric for quota in found.quotas} == {"requests"}
+    assert {(*budget[:3], budget.limit) for budget in found.budgets} == {
+        (member, "tokens", "day", 7), (member, "tokens", "month", 8),
+        (member, "tokens", "lifetime", 9), (member, "cost_micro", "day", 10),
+        (member, "cost_micro", "month", 11), (own, "tokens", "day", 70),
+    }  # fmt: skip
+
+
+def test_overrides_of_member_and_key_replace_the_limits_of_their_tiers():
+    alice = make.member(tier=make.tier("all", **LIMITS).slug)
+    key = make.key(alice).key
+    key.tier = make.tier("own", requests_per_second=9, requests_per_day=9)
+    key.save()
+    given = {
+        ("member", "requests_per_month"): 50, ("member", "requests_per_minute"): None,
+        ("key", "requests_per_day"): None, ("key", "concurrent_requests"): 7,
+    }  # fmt: skip
+    for (subject, name), value in given.items():
+        LimitOverride.objects.create(
+            **{subject: alice if subject == "member" else key}, name=name, value=value
+        )
+    other = make.member("bob", tier="all")
+    LimitOverride.objects.create(member=other, name="requests_per_month", value=1)
+
+    found = limits_of(snapshot_of(key))
+
+    member, own = f"member:{alice.pk.hex}", f"key:{key.pk.hex}"
+    assert found == {
+        (member, "second"): 1, (member, "concurrent"): 3, (member, "day"): 4, (member, "month"): 50,
+        (member, "lifetime"): 6, (own, "second"): 9, (own, "concurrent"): 7,
+    }  # fmt: skip
+
+
+def test_an_override_gives_a_service_key_limits():
+    key = make.service_key("validator").key
+    LimitOverride.objects.create(key=key, name="requests_lifetime", value=3)
+
+    assert limits_of(snapshot_of(key)) == {(f"key:{key.pk.hex}", "lifetime"): 3}
 
 
 def test_a_key_has_counters_only_with_a_tier_of_its_own():

@@ -21,12 +21,16 @@ from momentry.common.crypto.keyring import get_ring
 place = {"table": "t", "column": "c", "row_id": 7}
 with override_settings(DEBUG=True):
     envelope = get_ring().seal("text", **place)
-assert get_ring().open(envelope, **place) == "text"
+print(get_ring().open(envelope, **place))
 """
 
 
 def test_first_use_under_overridden_settings_leaves_a_working_ring() -> None:
-    subprocess.run([sys.executable, "-c", OVERRIDE], check=True, capture_output=True)
+    command = [sys.executable, "-c", OVERRIDE]
+
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert done.stdout.splitlines()[-1] == "text"
 
 
 def test_migrations_rebuild_the_field() -> None:

@@ -71,3 +71,16 @@ def test_half_a_character_of_a_client_does_not_stop_the_answer():
     body = parts("invalid_input", detail='"\ud83d" is not a valid choice')[2]
 
     assert body["detail"] == '"?" is not a valid choice'
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_anthropic_s_clients_are_told_in_their_own_shape(code):
+    status, headers, body = parts(code, dialect="anthropic")
+    usual = parts(code)
+
+    assert set(body["error"]) == {"type", "message", "details"}
+    assert (body.pop("type"), body.pop("error")["details"]) == ("error", {"error_code": code})
+    assert headers.pop("request-id") == REQUEST_ID
+    for name in ("type", "error"):
+        del usual[2][name]
+    assert (status, headers, body) == usual

@@ -137,6 +137,7 @@ def test_a_value_written_between_reading_and_sealing_is_kept(
     assert Mail.objects.get(pk=mail.pk).recipient == "written@example.org"
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_no_write_is_lost_under_load(ring: Use) -> None:
     """ENC-03: a writer changes rows all the while; its last word on each row stands."""
@@ -192,6 +193,7 @@ def start_rotation() -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_a_killed_rotation_goes_on_where_it_was(ring: Use) -> None:
     """ENC-03."""
@@ -217,6 +219,7 @@ def test_a_killed_rotation_goes_on_where_it_was(ring: Use) -> None:
     assert {mail.pk: mail.recipient for mail in Mail.objects.all()} == texts
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_two_rotations_at_once_do_no_harm(ring: Use) -> None:
     ring(OLD)

@@ -65,6 +65,6 @@ def test_scrubbing_is_linear_in_hostile_text() -> None:
         "\\",
     ):
         text = piece * (65_536 // len(piece))
-        started = time.perf_counter()
+        started = time.thread_time()
         scrub.scrub(text)
-        assert time.perf_counter() - started < 6, piece
+        assert time.thread_time() - started < 2, piece

@@ -1,9 +1,9 @@
-"""Base URLs of upstreams and sites."""
+"""Base URLs of upstreams and sites; networks."""
 
 import pytest
 from django.core.exceptions import ValidationError
 
-from momentry.common.validators import validate_base_url
+from momentry.common.validators import validate_base_url, validate_network
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,9 @@ def test_an_address_of_a_service_passes(url):
 def test_anything_else_is_refused(url):
     with pytest.raises(ValidationError):
         validate_base_url(url)
+
+
+@pytest.mark.parametrize("text", ["fe80::1%eth0/128", "fe80::%eth0/64", "::1%1", "%", "fe80::%/64"])
+def test_a_network_has_no_zone(text):
+    with pytest.raises(ValidationError, match="zone"):
+        validate_network(text)

@@ -14,7 +14,7 @@ PACKAGES: Final = (
 READERS: Final = {"text", "integer", "number", "boolean", "words", "choice", "url", "has"}
 ENVIRONMENTS: Final = re.compile(r"\b(environ|environment|Environment|env|given)\b")
 NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
-FOREIGN: Final = {"PATH", "LD_LIBRARY_PATH", "DJANGO_SETTINGS_MODULE"}
+FOREIGN: Final = {"PATH", "LD_LIBRARY_PATH", "DJANGO_SETTINGS_MODULE", "NOTIFY_SOCKET"}
 """Names that other programs give their meaning to."""
 
 

@@ -64,4 +64,7 @@ def views(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Any, Any, s
 
 def shown(path: str) -> str:
     """``/api/v1/admin/keys/<uuid:pk>`` as clients read it."""
-    return path.replace("<uuid:pk>", "{id}").replace("<int:pk>", "{id}")
+    names = {"<uuid:pk>": "{id}", "<int:pk>": "{id}", "<slug:pk>": "{slug}"}
+    for place, name in names.items():
+        path = path.replace(place, name)
+    return path

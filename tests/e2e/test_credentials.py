@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 ROUTES = (
     "/proxy/echo/x", "/proxy/nowhere/x", "/v1/models", "/api/v1/me", "/api/v1/admin/users",
     "/api/v1/admin/keys", "/api/v1/%61dmin/keys", "/%61pi/v1/me", "/api/v1/keys/verify",
-    "/auth/verify", "/metrics",
+    "/api/v1/keys/settle", "/auth/verify", "/metrics",
 )  # fmt: skip
 
 

@@ -106,7 +106,10 @@ def fill_in(staff, vendor):
                "targets-TOTAL_FORMS": "1"},
         ),
         submit(staff, "/admin/apikeys/grant/add/", tier="starter", upstream="llm"),
-        submit(staff, "/admin/apikeys/tier/starter/change/", requests_per_month=str(LIMIT)),
+        submit(
+            staff, "/admin/apikeys/tier/starter/change/",
+            requests_per_month=str(LIMIT), requests_per_second="",
+        ),
     ]  # fmt: skip
 
 
@@ -165,7 +168,9 @@ def assert_logged(stack, key, *, requests: int) -> None:
             "JOIN accounts_user u ON u.id = l.member_id WHERE l.upstream = 'llm'"
         ).fetchall()
         calls = database.execute(
-            "SELECT count(*), count(DISTINCT id) FROM apikeys_requestlog WHERE upstream = 'echo'"
+            "SELECT count(*), count(DISTINCT id) FROM apikeys_requestlog"
+            " WHERE upstream = 'echo' AND key_id = %s",
+            [key.split("_")[1]],
         ).fetchone()
         secrets = database.execute(
             "SELECT count(*) FROM apikeys_requestlog l WHERE l::text LIKE %s", [f"%{key[-40:]}%"]

@@ -14,11 +14,15 @@ from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from apikeys.models import Grant
+from momentry.common.fence import sql as fence
 from tests import make
 from tests.gateway.processes import Gateway, environment
 from tests.gateway.wire import Server, tcp_server, unix_server
+from tests.gateway.wiretap import Wiretap
 
 Start = Callable[..., Gateway]
+ACTIVITY = """SELECT datname, pid, application_name, backend_type, state, wait_event_type, wait_event,
+  now() - state_change, left(query, 80) FROM pg_stat_activity WHERE state IS DISTINCT FROM 'idle'"""
 
 
 class Database:
@@ -49,6 +53,8 @@ class Database:
                 yield
             finally:
                 switch(before)
+        if self.fetch("SELECT to_regclass('common_fence')::text") != [(None,)]:
+            self.settle()
 
     def key_for(self, username: str, upstreams: str, *, monthly: int | None = None) -> str:
         """The key of a new member who may call these upstreams."""
@@ -64,6 +70,18 @@ class Database:
         with psycopg.connect(self.conninfo, autocommit=True) as direct:
             return direct.execute(statement, values).fetchall()
 
+    def settle(self) -> None:
+        """Until every gateway that runs has followed what was changed."""
+        ((generation,),) = self.fetch(fence.GENERATION)
+        behind = fence.BEHIND.replace("%(generation)s", "%s")
+        while self.fetch(behind, generation) != [(0,)]:
+            time.sleep(0.005)
+
+    def change(self, statement: str, *values: object) -> None:
+        """As a service does it: done when every gateway has followed."""
+        self.execute(statement, *values)
+        self.settle()
+
     def execute(self, statement: str, *values: object) -> None:
         with psycopg.connect(self.conninfo, autocommit=True) as direct:
             direct.execute(statement, values)
@@ -75,17 +93,42 @@ def switch(name: str) -> None:
     connection.settings_dict["NAME"] = name
 
 
-@pytest.fixture(scope="session")
-def database(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
-    made = Database(django_db_blocker, f"gateway_{os.getpid()}")
-    server = Database(django_db_blocker, "postgres")
+@contextmanager
+def own_database(blocker: DjangoDbBlocker, name: str) -> Iterator[Database]:
+    """A migrated one, of this test process; it goes at the end."""
+    made = Database(blocker, f"{name}_{os.getpid()}")
+    server = Database(blocker, "postgres")
     server.execute(f'CREATE DATABASE "{made.name}"')
     try:
         with made.rows():
             call_command("migrate", verbosity=0)
         yield made
     finally:
-        server.execute(f'DROP DATABASE "{made.name}" WITH (FORCE)')
+        drop(server, made.name)
+
+
+def drop(server: Database, name: str) -> None:
+    """Waits for every process of the cluster: says which, if one of them answers nobody."""
+    options = "-c statement_timeout=60s"
+    with psycopg.connect(server.conninfo, autocommit=True, options=options) as direct:
+        try:
+            direct.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        except psycopg.errors.QueryCanceled as late:
+            raise RuntimeError(direct.execute(ACTIVITY).fetchall()) from late
+
+
+@pytest.fixture(scope="session")
+def database(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+    with own_database(django_db_blocker, "gateway") as made:
+        yield made
+
+
+@pytest.fixture
+def tap(database: Database) -> Iterator[Wiretap]:
+    """Between a gateway and the database: keeps what is asked."""
+    tap = Wiretap(database.url)
+    yield tap
+    tap.stop()
 
 
 @pytest.fixture(scope="session")
@@ -131,9 +174,8 @@ def key(seeded: str) -> str:
     return seeded
 
 
-@pytest.fixture
-def start(database: Database, directory: Path, django: Server) -> Iterator[Start]:
-    """Starts a gateway of the test's own; keyword arguments are its environment."""
+@contextmanager
+def starting(database: Database, directory: Path) -> Iterator[Start]:
     started: list[Gateway] = []
 
     def begin(workers: int = 1, **given: str) -> Gateway:
@@ -146,6 +188,20 @@ def start(database: Database, directory: Path, django: Server) -> Iterator[Start
     for gateway in started:
         gateway.close_wires()
         gateway.kill()
+
+
+@pytest.fixture
+def start(database: Database, directory: Path, django: Server) -> Iterator[Start]:
+    """Starts a gateway of the test's own; keyword arguments are its environment."""
+    with starting(database, directory) as begin:
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def start_once(database: Database, directory: Path, django: Server) -> Iterator[Start]:
+    """As ``start``, for tests of one file that share a gateway."""
+    with starting(database, directory) as begin:
+        yield begin
 
 
 @pytest.fixture(scope="session")
@@ -167,6 +223,5 @@ def gateway(running: Gateway, upstream: Server, django: Server) -> Iterator[Gate
     """No connection is kept for the next test: its POST could meet the other end's close (502)."""
     yield running
     running.close_wires()
-    upstream.close_all()
-    django.close_all()
-    time.sleep(0.1)
+    upstream.part()
+    django.part()

@@ -1,5 +1,6 @@
 """A gateway as a process, as an operator starts it."""
 
+import contextlib
 import json
 import os
 import re
@@ -18,10 +19,13 @@ LISTENING = re.compile(r"listening on http://\S+:(\d+),")
 
 
 class Gateway:
-    def __init__(self, environment: dict[str, str], workers: int = 1) -> None:
+    def __init__(
+        self, environment: dict[str, str], workers: int = 1, stdin: int | None = None
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "proxy.gateway.server", "--workers", str(workers)],
             env=environment,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -55,9 +59,8 @@ class Gateway:
         return wire
 
     def close_wires(self) -> None:
-        for wire in self.wires:
-            wire.close()
-        self.wires.clear()
+        while self.wires:  # a thread may add one meanwhile
+            self.wires.pop().close()
 
     def ask(self, request: bytes, *, bodiless: bool = False) -> Answer:
         """One request on a connection of its own."""
@@ -89,11 +92,18 @@ class Gateway:
         return code
 
     def kill(self) -> None:
+        """Its children too: a stopped one would outlive it, and hold the pipe that is read here."""
+        self.close_wires()
+        children = self.children() if self.process.poll() is None else []
         if self.process.poll() is None:
             self.process.kill()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(timeout=10)
         assert self.process.stdout is not None
-        self.reader.join(timeout=5)
+        self.reader.join(timeout=30)
+        assert not self.reader.is_alive(), "a process still holds the gateway's output"
         self.process.stdout.close()
 
 

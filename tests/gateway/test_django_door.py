@@ -4,11 +4,11 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
 import pytest
 
 from apikeys.gate import decision
 from momentry.common.crypto.keyring import KeyRing
+from tests.gateway.books import used
 from tests.gateway.conftest import Database, Start
 from tests.gateway.processes import Gateway, request
 from tests.gateway.wire import Server, Wire
@@ -21,16 +21,6 @@ def decision_of(told: bytes, method: str, target: str) -> decision.Decision:
     value = next(line[21:] for line in lines if line.startswith(b"X-Momentry-Decision: "))
     key = KeyRing.from_text(os.environ["ENCRYPTION_KEY"]).derive(decision.PURPOSE)
     return decision.verify(value.decode(), key, method=method, target=target, now=time.time())
-
-
-def used(database: Database, key: str) -> int:
-    query = (
-        "SELECT coalesce(sum(c.used), 0) FROM apikeys_counter c JOIN apikeys_apikey k"
-        " ON c.subject = 'member:' || replace(k.owner_id::text, '-', '') WHERE k.id = %s"
-    )
-    with psycopg.connect(database.conninfo) as direct:
-        row = direct.execute(query, [key.split("_")[1]]).fetchone()
-    return int(row[0]) if row else 0
 
 
 def test_what_is_not_ours_goes_to_django_untouched(gateway: Gateway) -> None:
@@ -88,6 +78,13 @@ def test_a_decision_from_outside_is_stripped(gateway: Gateway) -> None:
 
     assert b"decision" not in told.lower()
     assert b"user-id" not in told.lower()
+
+
+def test_a_clients_own_decision_gives_way_to_the_gateways(gateway: Gateway) -> None:
+    told = gateway.get("/api/v1/me", "", "X-Momentry-Decision: v1.a.b").body
+
+    assert told.lower().count(b"x-momentry-decision") == 1
+    assert decision_of(told, "GET", "/api/v1/me").verdict.actor == "anonymous"
 
 
 def test_a_refused_rest_call_never_reaches_django(gateway: Gateway, django: Server) -> None:
@@ -187,7 +184,9 @@ def test_an_upstreams_own_ratelimit_fields_are_kept(
     raw = OK + b'RateLimit: "theirs";r=1\r\n\r\n'
     upstream.on("/limits", lambda wire, _: wire.send(raw))
 
-    assert gateway.get("/proxy/echo/limits", secret).field("ratelimit") == '"theirs";r=1'
+    answer = gateway.get("/proxy/echo/limits", secret)
+
+    assert (answer.status, answer.field("ratelimit")) == (200, '"theirs";r=1')
 
 
 def test_django_away_is_503_and_the_unit_comes_back(
@@ -219,6 +218,6 @@ def test_a_revoked_key_is_refused_by_both_processes_at_once(
     ask = request("GET", "/proxy/echo/", secret)
     assert {wire.send(ask).answer().status for wire in wires} == {200}
 
-    database.execute("UPDATE apikeys_apikey SET revoked_at = now() WHERE id = %s", secret[6:38])
+    database.change("UPDATE apikeys_apikey SET revoked_at = now() WHERE id = %s", secret[6:38])
 
     assert {wire.send(ask).answer().status for wire in wires} == {401}

@@ -4,9 +4,9 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
-import psycopg
 import pytest
 
+from tests.gateway.books import used
 from tests.gateway.conftest import Database, Start
 from tests.gateway.processes import Gateway, request
 
@@ -37,15 +37,3 @@ def ask(gateway: Gateway, secret: str) -> list[int]:
     wire = gateway.connect()
     call = request("GET", "/proxy/echo/", secret)
     return [wire.send(call).answer().status for _ in range(EACH)]
-
-
-def used(database: Database, secret: str) -> int:
-    with psycopg.connect(database.conninfo) as direct:
-        found = direct.execute(
-            "SELECT c.used FROM apikeys_counter c JOIN apikeys_apikey k "
-            "ON c.subject = 'member:' || replace(k.owner_id::text, '-', '') WHERE k.id = %s",
-            [uuid.UUID(secret.split("_")[1])],
-        ).fetchone()
-    assert found is not None
-    count: int = found[0]
-    return count

@@ -9,6 +9,8 @@ from tests.gateway.conftest import Start
 from tests.gateway.processes import Gateway, request
 from tests.gateway.wire import Server, Wire
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 BLOCK = b"x" * MIB
 

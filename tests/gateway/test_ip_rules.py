@@ -19,7 +19,7 @@ BLOCKED, NEIGHBOUR = "198.51.100.7", "198.51.100.8"
 
 
 def rule(database: Database, network: str, kind: str, expires: str = "NULL") -> None:
-    database.execute(
+    database.change(
         "INSERT INTO apikeys_iprule (network, kind, note, created_at, expires_at)"
         f" VALUES (%s, %s, '', now(), {expires})",
         network,
@@ -36,7 +36,7 @@ def behind(start: Start) -> Gateway:
 @pytest.fixture
 def rules(database: Database) -> Iterator[Database]:
     yield database
-    database.execute("DELETE FROM apikeys_iprule")
+    database.change("DELETE FROM apikeys_iprule")
 
 
 def code(gateway: Gateway, path: str, address: str, key: str = "") -> tuple[int, bool]:
@@ -71,7 +71,7 @@ def test_rules_are_followed_within_half_a_second_each_way(behind: Gateway, rules
         if blocks:
             rule(rules, "198.51.100.0/24", "block")
         else:
-            rules.execute("DELETE FROM apikeys_iprule")
+            rules.change("DELETE FROM apikeys_iprule")
         began = time.monotonic()
         while is_blocked(behind, BLOCKED) is not blocks:
             assert time.monotonic() - began < 2
@@ -82,7 +82,7 @@ def test_rules_are_followed_within_half_a_second_each_way(behind: Gateway, rules
 
 
 def clear(database: Database) -> None:
-    database.execute("DELETE FROM apikeys_iprule")
+    database.change("DELETE FROM apikeys_iprule")
 
 
 def test_an_allowed_network_within_a_blocked_one_is_let_in(

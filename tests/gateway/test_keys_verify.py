@@ -65,7 +65,9 @@ def test_a_good_key_is_told_with_owner_scopes_tier_and_limits(
     assert (found["key_type"], found["role"], found["metadata"]) == ("user", None, {"team": "blue"})
     assert "proxy:use" in found["scopes"]
     assert found["tier"] == f"tier-{found['owner']['username']}"
-    monthly, daily = found["limits"]
+    limits = {limit["name"]: limit for limit in found["limits"]}
+    monthly, daily = limits["monthly"], limits["daily"]
+    assert set(limits) == {"second", "minute", "concurrent", "daily", "monthly", "lifetime"}
     assert (monthly["name"], monthly["is_rate_limited"]) == ("monthly", True)
     assert (monthly["limit"], monthly["remaining"], monthly["unit"]) == (10, 9, "requests")
     assert daily == {
@@ -76,7 +78,7 @@ def test_a_good_key_is_told_with_owner_scopes_tier_and_limits(
 
 
 def remaining(found: dict[str, Any]) -> int:
-    left: int = found["limits"][0]["remaining"]
+    left: int = {limit["name"]: limit for limit in found["limits"]}["monthly"]["remaining"]
     return left
 
 
@@ -105,7 +107,7 @@ def test_the_verified_key_pays_its_cost_and_the_caller_nothing(
 def test_a_key_that_ended_is_told_with_its_owner_and_pays_nothing(
     verify: Verify, fresh: str, database: Database, change: str, code: str
 ) -> None:
-    database.execute(
+    database.change(
         f"UPDATE apikeys_apikey SET {change} WHERE id = %s", uuid.UUID(fresh.split("_")[1])
     )
 
@@ -128,7 +130,7 @@ def test_the_resource_and_the_address_are_judged(
     verify: Verify, fresh: str, database: Database
 ) -> None:
     assert verify(key=fresh, upstream="other")["code"] == "upstream_forbidden"
-    database.execute(
+    database.change(
         "UPDATE apikeys_apikey SET allowed_networks = '{203.0.113.0/24}' WHERE id = %s",
         uuid.UUID(fresh.split("_")[1]),
     )
@@ -146,9 +148,9 @@ def test_explain_names_every_check_and_what_would_have_to_change(
 
     assert [check["outcome"] for check in good["checks"]] == ["passed"] * len(good["checks"])
     names = [check["check"] for check in good["checks"]]
-    assert names == ["address", "secret", "life", "member", "network", "resource", "quota"]
+    assert names == ["address", "secret", "life", "member", "network", "resource", "burst", "quota"]
     outcomes = [check["outcome"] for check in bad["checks"]]
-    assert outcomes == ["passed"] * 5 + ["failed", "not_reached"]
+    assert outcomes == ["passed"] * 5 + ["failed"] + ["not_reached"] * 2
     assert bad["checks"][5]["code"] == "upstream_forbidden"
     assert bad["checks"][5]["remedy"]
 
@@ -167,7 +169,7 @@ def test_only_service_and_admin_keys_with_the_scope_may_ask(
     body = json.dumps({"key": fresh}).encode()
     with database.rows():
         metrics = make.service_key("metrics").secret
-    database.execute(
+    database.change(
         "UPDATE apikeys_apikey SET scopes = '{*:*}' WHERE id = %s", uuid.UUID(fresh.split("_")[1])
     )
 

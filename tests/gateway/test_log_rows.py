@@ -67,6 +67,27 @@ def test_an_unknown_key_leaves_a_row_of_nobody(gateway: Gateway, database: Datab
     assert "nonsense" not in str(row)
 
 
+@pytest.mark.parametrize("coded", ["", "m", "_"])
+@pytest.mark.parametrize("path", ["/proxy/echo/", "/proxy/nope/", "/api/v1/me/keys/"])
+def test_a_key_in_path_or_user_agent_is_forwarded_and_not_stored(
+    gateway: Gateway, database: Database, key: str, upstream: Server, coded: str, path: str
+) -> None:
+    prefix, rest = (key[:6], key[6:])
+    if coded:
+        prefix, rest = (text.replace(coded, f"%{ord(coded):02X}") for text in (prefix, rest))
+    ask = request("GET", f"{path}{prefix}{rest}/x", key, f"User-Agent: a/1 ({prefix}{rest})")
+    answer = gateway.ask(ask)
+
+    row = row_of(database, answer.field("x-request-id"))
+
+    shown = f"{prefix}{rest[:4]}…****"
+    assert (row["path"], row["user_agent"]) == (f"{path}{shown}/x", f"a/1 ({shown})")
+    assert key[-20:] not in str(row)
+    if path == "/proxy/echo/":
+        (head,) = upstream.heads_of(f"/{prefix}{rest}/x")
+        assert f": a/1 ({prefix}{rest})\r\n".encode() in head
+
+
 def test_django_names_operation_and_code(
     gateway: Gateway, database: Database, django: Server
 ) -> None:

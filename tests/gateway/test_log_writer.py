@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import psycopg
 import pytest
@@ -26,8 +25,8 @@ def row(**given: Any) -> LogRow:
 
 
 def count(database: Database, rows: list[LogRow]) -> int:
-    ids: list[UUID] = [one.id for one in rows]
-    return len(rows_of(database.conninfo, "id = ANY(%s)", ids))
+    ids = [str(one.id) for one in rows]
+    return len(rows_of(database.conninfo, "id = ANY(%s::uuid[])", ids))
 
 
 def write(database: Database, rows: list[LogRow], capacity: int = 50_000) -> LogWriter:
@@ -116,3 +115,38 @@ def test_a_lost_commit_answer_doubles_nothing(
 
     assert calls == [1, 1]
     assert count(database, rows) == 10
+
+
+@pytest.mark.parametrize(("rows", "most"), [(300, logwriter.AT_ONCE), (10_000, 200)])
+def test_a_large_batch_holds_nobody_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch, rows: int, most: int
+) -> None:
+    """But where as many wait behind it, it must get done: in a busy loop's turn many come."""
+    made: list[LogRow] = []
+    in_a_turn: list[int] = []
+    real = psycopg.AsyncCopy.write_row
+
+    async def counted(copy: psycopg.AsyncCopy, one: LogRow) -> None:
+        made.append(one)
+        await real(copy, one)
+
+    async def take_turns() -> None:
+        while True:
+            in_a_turn.append(len(made))
+            made.clear()
+            await asyncio.sleep(0)
+
+    async def work() -> None:
+        writer = LogWriter(database.conninfo, Metrics(1))
+        for _ in range(rows):
+            writer.append(row())
+        beside = asyncio.create_task(take_turns())
+        await asyncio.wait_for(writer.write_waiting(), 10)
+        beside.cancel()
+        await writer.link.disconnect()
+
+    monkeypatch.setattr(psycopg.AsyncCopy, "write_row", counted)
+    asyncio.run(work())
+
+    assert sum(in_a_turn) == rows
+    assert max(in_a_turn) == most

@@ -13,20 +13,23 @@ from tests.gateway.conftest import Database, Start
 from tests.gateway.processes import Gateway, environment, request, rows_of
 from tests.gateway.wire import Server, Wire, within
 
+pytestmark = pytest.mark.slow
+
 NOWHERE = "postgresql://nobody:secret-word@127.0.0.1:9/none"
 
 
 def test_an_idle_stop_is_quick_and_leaves_no_process(start: Start) -> None:
-    gateway = start(workers=2).wait_until_ready()
-    children = gateway.children()
-    began = time.monotonic()
+    def seconds_to_stop() -> float:
+        gateway = start(workers=2).wait_until_ready()
+        children = gateway.children()
+        assert len(children) == 2
+        began = time.monotonic()
+        assert gateway.stop() == 0
+        elapsed = time.monotonic() - began
+        assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+        return elapsed
 
-    code = gateway.stop()
-
-    assert code == 0
-    assert time.monotonic() - began < 4
-    assert len(children) == 2
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    assert min(seconds_to_stop() for _ in range(3)) < 0.8
 
 
 def call(gateway: Gateway, key: str, done: list[str], failed: list[Exception]) -> None:
@@ -90,19 +93,22 @@ def test_what_does_not_end_in_time_is_cut_and_logged(
     begun = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun"
     upstream.on("/endless", lambda wire, _: wire.send(begun).is_closed_within(10))
     upstream.on("/silent", lambda wire, _: wire.is_closed_within(10))
-    gateway = start(DRAIN_SECONDS="0.5").wait_until_ready()
-    streaming = gateway.connect().send(request("GET", "/proxy/echo/endless", key))
-    streaming.until(b"begun")
-    waiting = gateway.connect().send(request("GET", "/proxy/echo/silent", key))
-    assert within(2, lambda: bool(upstream.heads_of("/silent")))
-    began = time.monotonic()
 
-    code = gateway.stop()
+    def seconds_to_stop() -> float:
+        gateway = start(DRAIN_SECONDS="0.5").wait_until_ready()
+        streaming = gateway.connect().send(request("GET", "/proxy/echo/endless", key))
+        streaming.until(b"begun")
+        seen = len(upstream.heads_of("/silent"))
+        waiting = gateway.connect().send(request("GET", "/proxy/echo/silent", key))
+        assert within(2, lambda: len(upstream.heads_of("/silent")) > seen)
+        began = time.monotonic()
+        assert gateway.stop() == 0
+        elapsed = time.monotonic() - began
+        assert waiting.answer().status == 503
+        assert streaming.is_closed_within(1)
+        return elapsed
 
-    assert code == 0
-    assert time.monotonic() - began < 6
-    assert waiting.answer().status == 503
-    assert streaming.is_closed_within(1)
+    assert min(seconds_to_stop() for _ in range(3)) < 2
     rows = rows_of(database.conninfo, "path IN ('/proxy/echo/endless', '/proxy/echo/silent')")
     assert {row["code"] for row in rows} == {"overloaded"}
 
@@ -193,11 +199,11 @@ def test_a_changed_upstream_counts_within_a_second(
     gateway = start().wait_until_ready()
     assert gateway.get("/proxy/brief/", key).status == 200
 
-    database.execute("UPDATE proxy_upstream SET is_active = false WHERE slug = 'brief'")
+    database.change("UPDATE proxy_upstream SET is_active = false WHERE slug = 'brief'")
     try:
         assert within(1, lambda: gateway.get("/proxy/brief/", key).status == 503)
     finally:
-        database.execute("UPDATE proxy_upstream SET is_active = true WHERE slug = 'brief'")
+        database.change("UPDATE proxy_upstream SET is_active = true WHERE slug = 'brief'")
 
 
 @pytest.mark.parametrize("first", ["127.0.0.1", ""])
@@ -224,6 +230,7 @@ def test_a_second_gateway_on_the_port_is_refused(start: Start) -> None:
         ("ENCRYPTION_KEY", ""),
         ("ENCRYPTION_KEY", "short-secret"),
         ("API_KEY_PEPPERS", "1:short-secret"),
+        ("API_KEY_HASHER", "bcrypt"),
         ("ADMIN_TOKEN", "short-secret"),
         ("DATABASE_URL", "mysql://x:short-secret@h/d"),
         ("DJANGO_SOCKET", "relative"),

@@ -9,6 +9,8 @@ from tests.gateway.conftest import Start
 from tests.gateway.processes import Gateway, request
 from tests.gateway.wire import Cut, Server, Wire, within
 
+pytestmark = pytest.mark.slow
+
 OK = b"HTTP/1.1 200 OK\r\n"
 
 

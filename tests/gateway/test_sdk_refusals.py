@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from tests.gateway.conftest import Database, Start
+from tests.gateway.limited import limited, room
 from tests.gateway.processes import Gateway
 from tests.gateway.test_lock_out import forget, unknown
 from tests.gateway.wire import Answer, Server, within
@@ -47,7 +48,7 @@ def refused(database: Database) -> Iterator[Call]:
 
 
 def change(database: Database, secret: str, assignment: str) -> None:
-    database.execute(
+    database.change(
         f"UPDATE apikeys_apikey SET {assignment} WHERE id = %s", uuid.UUID(secret.split("_")[1])
     )
 
@@ -84,7 +85,7 @@ def test_each_refusal_of_a_known_key(
 def test_a_suspended_member(
     gateway: Gateway, database: Database, secret: str, refused: Call
 ) -> None:
-    database.execute(
+    database.change(
         "UPDATE accounts_user SET status = 'suspended' WHERE id ="
         " (SELECT owner_id FROM apikeys_apikey WHERE id = %s)",
         uuid.UUID(secret.split("_")[1]),
@@ -124,6 +125,18 @@ def test_a_used_up_quota(gateway: Gateway, secret: str, refused: Call, upstream:
     assert int(error.response.headers["retry-after"]) > 0
 
 
+def test_a_full_minute(gateway: Gateway, database: Database, refused: Call, seeded: str) -> None:
+    secret = limited(database, requests_per_minute=1)
+    room(5)
+    assert gateway.get("/proxy/echo/x", secret).status == 200
+
+    error = refused(gateway, secret, "echo")
+
+    assert isinstance(error, openai.RateLimitError)
+    assert error.code == "rate_limited"
+    assert 0 < int(error.response.headers["retry-after"]) <= 60
+
+
 def test_a_locked_out_address(start: Start, key: str, refused: Call) -> None:
     client = Redis.from_url(os.environ["REDIS_URL"])
     forget(client)
@@ -141,7 +154,7 @@ def test_a_locked_out_address(start: Start, key: str, refused: Call) -> None:
 
 
 def test_a_blocked_address(gateway: Gateway, database: Database, key: str, refused: Call) -> None:
-    database.execute(
+    database.change(
         "INSERT INTO apikeys_iprule (network, kind, note, created_at)"
         " VALUES ('127.0.0.0/8', 'block', '', now())"
     )
@@ -149,7 +162,7 @@ def test_a_blocked_address(gateway: Gateway, database: Database, key: str, refus
         assert within(1, lambda: all(is_blocked(gateway.get("/x")) for _ in range(8)))
         error = refused(gateway, key, "echo")
     finally:
-        database.execute("DELETE FROM apikeys_iprule")
+        database.change("DELETE FROM apikeys_iprule")
         assert within(2, lambda: not any(is_blocked(gateway.get("/x")) for _ in range(8)))
 
     assert (type(error), error.code) == (openai.PermissionDeniedError, "ip_blocked")

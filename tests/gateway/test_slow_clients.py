@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 
 from apikeys.gate.door import AsyncDoor
+from apikeys.gate.forwarded import TrustedNetworks
 from apikeys.gate.lockout import Rules
 from proxy.gateway import connection
 from proxy.gateway.client_side import ClientSide
-from proxy.gateway.clients import TrustedNetworks
 from proxy.gateway.connection import Connection
 from proxy.gateway.core import Core
+from proxy.gateway.fence import Fence
+from proxy.gateway.logwriter import LogWriter
 from proxy.gateway.metrics import Metrics
 from proxy.gateway.settings import Address, Settings
+from proxy.gateway.slowness import Slowness
 
 
 @asynccontextmanager
@@ -30,7 +33,10 @@ async def connected() -> AsyncIterator[tuple[Connection, Reader, Writer]]:
         "127.0.0.1", 0, 1, "", place, TrustedNetworks(), 1.0, 1, 1.0, "", "", Rules()
     )
     core = Core(loop, settings, Metrics(1), b"")
-    core.door = AsyncDoor(None, None, None)  # open routes ask it for nothing but IP rules
+    core.log, core.slowness = LogWriter("", core.metrics), Slowness(0)
+    core.fence = Fence("", 1.0, None)  # never renewed: the clock is this machine's
+    # Open routes ask the door for nothing but IP rules.
+    core.door = AsyncDoor(None, None, None, None, None, None, None)
     core.door.rules.replace([], "read")
     server = await loop.create_server(lambda: ClientSide(core), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())

@@ -67,7 +67,7 @@ def test_a_base_url_becomes_an_endpoint_and_a_destination(
 def test_a_credential_that_does_not_open_leaves_its_target_out(database: Database) -> None:
     with database.rows():
         made = make.upstream("altered", credential="x", injection="header")
-        database.execute(
+        database.change(
             "UPDATE proxy_target SET credential = 'm1.a.b' WHERE upstream_id = %s", made.id
         )
         table, faults = read(database)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 SECONDS = 5.0
+MIRRORED = {"/", "/a", "/x"}
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
 
@@ -141,13 +142,13 @@ def unchunk(raw: bytes) -> bytes:
     return body
 
 
-def within(seconds: float, condition: Callable[[], bool]) -> bool:
+def within(seconds: float, condition: Callable[[], bool], pause: float = 0.01) -> bool:
     """Does the condition come true in that time?"""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
             return True
-        time.sleep(0.01)
+        time.sleep(pause)
     return condition()
 
 
@@ -187,6 +188,7 @@ class Server:
         return int(self.listener.getsockname()[1])
 
     def on(self, path: str, script: Script) -> None:
+        assert path not in MIRRORED, "others expect to see their request"
         self.scripts[path.encode()] = script
 
     def heads_with(self, field: str) -> list[bytes]:
@@ -243,6 +245,15 @@ class Server:
                 with contextlib.suppress(OSError):
                     wire.socket.shutdown(socket.SHUT_RDWR)
             self.wires.clear()
+
+    def part(self) -> None:
+        """As close_all(), but the other ends close first: none of them can be used again."""
+        with self.lock:
+            for wire in self.wires:
+                with contextlib.suppress(OSError):
+                    wire.socket.shutdown(socket.SHUT_WR)
+        within(0.5, lambda: self.open == 0)
+        self.close_all()
 
     def stop(self) -> None:
         self.listener.close()

@@ -8,10 +8,11 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, LimitOverride
 from events.models import Event, Mail
 from momentry.common.models import IdempotencyRecord
 from tests import make
+from tests.apikeys.calls import client, pointers
 
 pytestmark = pytest.mark.django_db
 USERS = "/api/v1/admin/users"
@@ -131,6 +132,44 @@ def test_members_are_listed_in_pages(admin_api):
     assert [row["username"] for row in body["results"]] == ["alice"]
 
 
+def test_a_list_has_no_filters(admin_api):
+    for query, pointer in (("tier=trial", "?tier"), ("page=1&page=2", "?page")):
+        assert pointers(admin_api.get(f"{USERS}?{query}")) == [pointer]
+
+
+def test_an_issuer_makes_members_of_the_usual_tier_only(settings):
+    caller = client(make.service_key("issuer").secret)
+
+    refused = caller.post(USERS, ALICE | {"tier": "enterprise"})
+    usual = caller.post(USERS, ALICE | {"tier": settings.DEFAULT_TIER})
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
+    assert (usual.status_code, usual.json()["tier"]) == (201, settings.DEFAULT_TIER)
+    assert User.objects.count() == 1
+
+
+def test_who_holds_everything_gives_any_tier(api, admin_api):
+    api.force_login(make.staff())
+    callers = [client(make.service_key("admin").secret), admin_api, api]
+
+    made = [
+        caller.post(USERS, {"username": f"member{place}", "tier": "enterprise"})
+        for place, caller in enumerate(callers)
+    ]
+
+    assert [answer.json().get("tier") for answer in made] == ["enterprise"] * 3
+
+
+def test_an_issuer_with_a_quota_of_its_own_makes_no_members():
+    issuer = make.service_key("issuer")
+    LimitOverride.objects.create(key=issuer.key, name="requests_per_day", value=9)
+
+    for given in (ALICE, ALICE | {"claim": True}):
+        answer = client(issuer.secret).post(USERS, given)
+        assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+    assert User.objects.count() == 0
+
+
 class TestIdempotency:
     KEY = {"HTTP_IDEMPOTENCY_KEY": '"8e03978e-40d5-43e8-bc93-6894a57f9324"'}
 
@@ -142,8 +181,26 @@ class TestIdempotency:
         assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
         assert again.json()["api_key"] is None
         assert again.json()["secret_status"] == "delivered"
+        assert again.json()["rotate_url"] == first.json()["rotate_url"]
         assert again.headers["Idempotency-Replayed"] == "true"
         assert User.objects.count() == 1
+
+    def test_who_lost_the_secret_gets_another_by_the_link_of_the_replay(self, api, admin_api):
+        lost = admin_api.post(USERS, ALICE, **self.KEY).json()["api_key"]
+        link = admin_api.post(USERS, ALICE, **self.KEY).json()["rotate_url"]
+
+        found = admin_api.post(link, {"grace_seconds": 0}).json()["api_key"]
+
+        assert api.get("/api/v1/me", HTTP_X_API_KEY=found).status_code == 200
+        assert api.get("/api/v1/me", HTTP_X_API_KEY=lost).status_code == 401
+
+    def test_a_link_to_claim_has_no_secret_to_rotate(self, admin_api):
+        wish = ALICE | {"claim": True}
+        first = admin_api.post(USERS, wish, **self.KEY).json()
+        again = admin_api.post(USERS, wish, **self.KEY).json()
+
+        assert (first["rotate_url"], again["rotate_url"], again["claim_url"]) == (None, None, None)
+        assert again["secret_status"] == "delivered"
 
     def test_another_body_under_the_same_key_is_422(self, admin_api):
         admin_api.post(USERS, ALICE, **self.KEY)

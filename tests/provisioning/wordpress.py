@@ -28,11 +28,11 @@ def event(sequence: int = 1, kind: str = "user.registered", **user: object) -> d
     }
 
 
-def send(body: object, *, secret: str = "", event_id: str = "", at: float | None = None, **changed):
-    """Signed as the plugin signs: over the raw bytes, unicode unescaped."""
+def send(body: object, *, secret: str = "", event_id: str = "", seconds: int = 0, **changed):
+    """Signed as the plugin signs, so many seconds from now: over the raw bytes, not escaped."""
     raw = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
     event_id = event_id or (body["id"] if isinstance(body, dict) else "msg_1")
-    moment = datetime.fromtimestamp(at or time.time(), UTC)
+    moment = datetime.fromtimestamp(time.time() + seconds, UTC)
     signature = Webhook(secret or make.webhook_secret()).sign(event_id, moment, raw.decode())
     headers = {
         "HTTP_WEBHOOK_ID": event_id,

@@ -68,6 +68,10 @@ class Up:
                 break
         return "".join(lines)
 
+    def rest(self) -> str:
+        """What it printed since; it has ended."""
+        return self.process.stdout.read() if self.process.stdout else ""
+
     def refused(self) -> str:
         """Its words when it does not start; the exit code has to be 1."""
         words, _ = self.process.communicate(timeout=60)
@@ -105,6 +109,12 @@ class Up:
 
     def child(self, words: str) -> int:
         return next((pid for pid, line in self.family().items() if words in line), 0)
+
+
+def core_limit(limits: str) -> str:
+    """Of a process's ``limits``, as the kernel tells them: how large a core dump may be."""
+    line = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
+    return line.split()[4]
 
 
 def command_of(pid: int) -> str:

@@ -26,7 +26,10 @@ def test_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
     first.hold(1)
     os.close(first.lock)
 
-    DataDirectory(tmp_path).hold(2)
+    second = DataDirectory(tmp_path)
+    second.hold(2)
+
+    assert ":2" in second.taken()
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ print(engines.database_url, engines.redis_url, flush=True)
 time.sleep(600)
 """
 
+pytestmark = pytest.mark.slow
+
 
 def ask(engines: Engines, statement: str) -> object:
     with psycopg.connect(engines.database_url) as connection:

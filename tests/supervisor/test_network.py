@@ -85,5 +85,24 @@ def test_an_unreachable_server_is_one_sentence_without_the_password(form: str) -
     assert "pa55word" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("status", "refused"), [(401, True), (403, True), (200, False), (503, False)]
+)
+def test_a_key_is_refused_by_the_gateway_s_word_only(
+    listener: socket.socket, status: int, refused: bool
+) -> None:
+    thread = answering(listener, b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)
+
+    found = network.refuses("127.0.0.1", port_of(listener), "muser_x")
+
+    thread.join()
+    assert found is refused
+
+
 def test_a_server_that_listens_will_do(listener: socket.socket) -> None:
     network.demand_listening("REDIS_URL", f"redis://127.0.0.1:{port_of(listener)}/0", 6379)
+
+    listener.settimeout(3)
+    connection, peer = listener.accept()
+    connection.close()
+    assert peer[0] == "127.0.0.1"

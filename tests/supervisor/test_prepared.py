@@ -65,10 +65,11 @@ def test_no_cluster_has_no_identity(tmp_path: Path) -> None:
 
 
 def test_the_key_is_found_among_log_lines() -> None:
-    text = '{"event": "migrated"}\n{"admin": "admin", "key": "muser_1"}\n{"event": "bye"}\nword\n'
+    answer = '{"admin": "admin", "key": "muser_1", "password_holds": true}'
+    text = f'{{"event": "migrated"}}\n{answer}\n{{"event": "bye"}}\nword\n'
 
-    assert read_answer(text) == "muser_1"
-    assert read_answer('{"admin": "admin", "key": null}') == ""
+    assert read_answer(text) == ("muser_1", True)
+    assert read_answer('{"admin": "admin", "key": null}') == ("", False)
 
 
 def test_silence_is_an_error() -> None:

@@ -16,7 +16,7 @@ from momentry.supervisor.errors import CannotStartError, StoppedError
 from momentry.supervisor.logfiles import trim
 from momentry.supervisor.places import ROOT
 from momentry.supervisor.signals import Signals
-from momentry.supervisor.supervise import Service, Supervisor
+from momentry.supervisor.supervise import Leaving, Service, Supervisor
 from tests.supervisor.tools import exists, until
 
 SLEEP = "import time; time.sleep(600)"
@@ -108,6 +108,41 @@ def test_a_dead_foundation_ends_the_run(
     assert said[0].startswith("postgres ended with exit code 2")
 
 
+def test_what_was_replaced_has_its_time_and_is_then_asked_and_killed(
+    place: Path, child: MakeChild, supervisor: Supervisor
+) -> None:
+    polite, stubborn = child("polite", SLEEP), child("stubborn", STUBBORN, grace=0.2)
+    for one in (polite, stubborn):
+        one.start()
+    assert until(lambda: (place / "stubborn.log").stat().st_size > 0)
+    supervisor.leaving = [Leaving(polite, 0.3), Leaving(stubborn, 0.3)]
+
+    supervisor.look()
+    assert polite.alive()
+
+    assert supervisor.keep_on(lambda: not supervisor.leaving, 5)
+    assert polite.code() == -signal.SIGTERM
+    assert stubborn.code() == -signal.SIGKILL
+
+
+def test_while_something_is_waited_for_what_died_comes_back_but_not_what_is_held(
+    child: MakeChild, supervisor: Supervisor, said: list[str]
+) -> None:
+    for name in ("relay", "django"):
+        supervisor.add(child(name, "pass"))
+    held = supervisor.services[1]
+    held.held = True
+
+    assert not supervisor.keep_on(lambda: False, 1.2)
+
+    assert any("relay ended" in line for line in said)
+    assert not any("django ended" in line for line in said)
+    supervisor.foundations.append(child("postgres", "raise SystemExit(2)"))
+    supervisor.foundations[0].start()
+    with pytest.raises(StoppedError):
+        supervisor.keep_on(lambda: False, 10)
+
+
 def test_groups_stop_one_after_the_other(
     place: Path, child: MakeChild, supervisor: Supervisor
 ) -> None:
@@ -137,14 +172,15 @@ def test_what_does_not_stop_in_time_is_killed(place: Path, child: MakeChild) -> 
 
 
 def test_a_second_request_waits_for_nothing(place: Path, child: MakeChild) -> None:
-    stubborn = child("stubborn", STUBBORN, grace=60.0)
-    stubborn.start()
-    assert until(lambda: (place / "stubborn.log").stat().st_size > 0)
+    def seconds_to_stop(name: str) -> float:
+        stubborn = child(name, STUBBORN, grace=60.0)
+        stubborn.start()
+        assert until(lambda: (place / f"{name}.log").stat().st_size > 0)
+        began = time.monotonic()
+        stop_together([stubborn], hurry=lambda: True)
+        return time.monotonic() - began
 
-    began = time.monotonic()
-    stop_together([stubborn], hurry=lambda: True)
-
-    assert time.monotonic() - began < 6
+    assert min(seconds_to_stop(name) for name in ("one", "two", "three")) < 2
 
 
 def test_what_a_child_forked_ends_with_it(place: Path, child: MakeChild) -> None:
@@ -206,13 +242,15 @@ def handlers() -> Iterator[None]:
 
 
 def test_a_signal_wakes_the_sleep_and_is_counted(handlers: None) -> None:
-    with Signals() as signals:
+    def seconds_to_wake(signals: Signals) -> float:
         os.kill(os.getpid(), signal.SIGTERM)
         began = time.monotonic()
         signals.sleep(10)
+        return time.monotonic() - began
 
-        assert time.monotonic() - began < 6
-        assert signals.asked == 1
+    with Signals() as signals:
+        assert min(seconds_to_wake(signals) for _ in range(3)) < 1
+        assert signals.asked == 3
 
 
 def test_a_large_log_keeps_its_end_and_goes_on(place: Path) -> None:

@@ -1,21 +1,41 @@
 """`manage.py up` for real: first and second start, its refusals, its ends."""
 
 import os
+import resource
 import signal
 import socket
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
 
+import psycopg
 import pytest
+from redis import Redis
+from redis.exceptions import RedisError
 
 from momentry.supervisor.engines import start_throwaway
 from momentry.supervisor.network import free_port
-from tests.supervisor.running import Up, all_gone, key_in
+from tests.services import SECRETS
+from tests.supervisor.running import Up, all_gone, core_limit, key_in
 from tests.supervisor.tools import until
 
 pytestmark = pytest.mark.slow
 
+VALKEY = "-server unixsocket:"  # its title names where it listens
+PARTS = ("manage.py up", "gateway", "manage.py serve", "postgres", "valkey", "worker")
 
+
+@pytest.fixture
+def dumps() -> Iterator[None]:
+    """Whoever starts `up` allows core dumps."""
+    before, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, (before, hard))
+
+
+@pytest.mark.usefixtures("dumps")
 def test_two_starts_keep_the_data_and_leave_no_process(place: Path) -> None:
     with Up(place, "--workers", "2") as first:
         key = key_in(first.announced())
@@ -37,6 +57,7 @@ def test_two_starts_keep_the_data_and_leave_no_process(place: Path) -> None:
             lambda: sum("manage.py worker" in line for line in second.family().values()) == 2, 30
         )
         family = second.family()
+        none_may_dump({second.process.pid: "manage.py up", **family})
         second.stop(signal.SIGKILL)
         assert all_gone(family)
 
@@ -44,6 +65,15 @@ def test_two_starts_keep_the_data_and_leave_no_process(place: Path) -> None:
         assert key_in(third.announced()) == key
         assert third.get("/proxy/echo/hello", key) == 200
         assert third.stop(signal.SIGINT) <= 3
+
+
+def none_may_dump(family: dict[int, str]) -> None:
+    """Not one of a whole family: a core dump would hold secrets."""
+    limits = {pid: Path(f"/proc/{pid}/limits").read_text() for pid in family}
+    found = {line: core_limit(limits[pid]) for pid, line in family.items() if line}
+    for words in PARTS:
+        assert any(words in line for line in found), (words, found)
+    assert set(found.values()) == {"0"}, found
 
 
 def test_a_second_instance_a_taken_port_and_a_dead_child(place: Path) -> None:
@@ -62,7 +92,48 @@ def test_a_second_instance_a_taken_port_and_a_dead_child(place: Path) -> None:
 
         os.kill(first.child("postgres -D"), signal.SIGKILL)
         assert first.process.wait(timeout=30) == 1
+        assert "postgres ended by signal 9; its last words" in first.rest()
         assert key
+
+
+def test_a_killed_valkey_comes_back_with_what_it_held_and_no_request_fails(place: Path) -> None:
+    with Up(place) as up:
+        key = key_in(up.announced())
+        redis = Redis(unix_socket_path=up.family()[up.child(VALKEY)].partition(VALKEY)[2].strip())
+        redis.set("kept", "1")
+        time.sleep(1.2)  # its file is written every second
+
+        for _ in range(2):
+            demand_another(up, VALKEY, lambda: is_served(up, key))
+            assert until(lambda: answers_ping(redis), 10)
+            assert redis.get("kept") == b"1"
+
+        assert up.get("/proxy/echo/hello", key) == 200
+        up.stop()
+        assert up.process.returncode == 0
+        assert "valkey ended by signal 9; it starts again in" in up.rest()
+        redis.close()
+
+
+def demand_another(up: Up, words: str, served: Callable[[], bool]) -> None:
+    """Kill this child: all the while requests are served, and then there is another."""
+    dead = up.child(words)
+    os.kill(dead, signal.SIGKILL)
+    assert all(served() for _ in range(20))
+    assert until(lambda: up.child(words) not in {0, dead}, 10)
+
+
+def is_served(up: Up, key: str) -> bool:
+    """At a pace that keeps to one process's share, 10 of the starter tier's 20 per second."""
+    time.sleep(0.11)
+    return up.get("/proxy/echo/hello", key) == 200
+
+
+def answers_ping(redis: Redis) -> bool:
+    try:
+        return bool(redis.ping())
+    except RedisError:
+        return False
 
 
 def answers(up: Up, path: str) -> bool:
@@ -72,17 +143,37 @@ def answers(up: Up, path: str) -> bool:
         return False
 
 
-def test_servers_of_the_environment_are_used_and_none_is_started(place: Path) -> None:
+def test_servers_that_are_given_are_used_and_nothing_is_shown_that_opens_nothing(
+    place: Path,
+) -> None:
     engines = start_throwaway(place / "engines")
     given = {"DATABASE_URL": engines.database_url, "REDIS_URL": engines.redis_url}
+    given |= {name: SECRETS[name] for name in ("ENCRYPTION_KEY", "API_KEY_PEPPERS")}
+    with Up(place / "one", variables=given) as first:
+        words = first.announced()
+        password = (place / "one" / "secrets" / "admin-password").read_text().strip()
+        assert password in words
+        assert first.get("/proxy/echo/hello", key_in(words)) == 200
+        assert not any(" -D " in command for command in first.family().values())
+        assert not (place / "one" / "postgres").exists()
+        first.stop()
 
-    with Up(place / "var", variables=given) as up:
-        key = key_in(up.announced())
-        assert up.get("/proxy/echo/hello", key) == 200
-        assert not any(" -D " in command for command in up.family().values())
-        assert not (place / "var" / "postgres").exists()
-        up.stop()
+    with psycopg.connect(engines.database_url) as direct:
+        direct.execute("UPDATE apikeys_apikey SET revoked_at = now()")
+        direct.commit()
+    with Up(place / "one", variables=given) as again:
+        words = again.announced()
+        again.stop()
+    with Up(place / "two", variables=given) as other:
+        others = other.announced()
+        other.stop()
     engines.stop()
+
+    assert password in words
+    assert "opens nothing now" in words
+    assert "muser_" not in words
+    assert "the one that this database's admin has" in others
+    assert (place / "two" / "secrets" / "admin-password").read_text().strip() not in others
 
 
 @pytest.mark.parametrize(

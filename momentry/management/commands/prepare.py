@@ -12,17 +12,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.db import connection
+from django.utils import timezone
 
 from apikeys.models import Tier
+from apikeys.usage.partitions import make_ahead
 from momentry.common.env import Environment, fail
 from momentry.seed import seed_demo, seed_site
 
 LOCK = 0x6D6F6D656E747279  # "momentry" in ASCII
-DAYS_AHEAD = 7
-PARTITIONS = """
-SELECT momentry_request_log_partition((now() AT TIME ZONE 'UTC')::date + ahead)
-  FROM generate_series(0, %s) AS ahead
-"""
 
 
 class Command(BaseCommand):
@@ -32,8 +29,7 @@ class Command(BaseCommand):
         env = Environment()
         with advisory_lock():
             call_command("migrate", interactive=False, verbosity=0)
-            with connection.cursor() as cursor:
-                cursor.execute(PARTITIONS, [DAYS_AHEAD])
+            make_ahead(timezone.now().date())
             check_default_tier()
             seed_site(env)
             seeded = seed_demo(env) if env.has("MOMENTRY_ECHO_URL") else {}

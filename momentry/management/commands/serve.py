@@ -5,9 +5,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-import uvicorn
 from django.core.management import BaseCommand
 
+from momentry import serving
 from momentry.common.env import Environment, fail
 
 KEEP_ALIVE_SECONDS = 75  # longer than the gateway keeps an idle connection
@@ -23,8 +23,8 @@ class Command(BaseCommand):
         where = options["socket"] or Environment().text("DJANGO_SOCKET")
         # uvicorn raises the signal again after its shutdown; a clean stop must exit 0.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        uvicorn.run(
-            "momentry.asgi:application",
+        serving.run(
+            app="momentry.asgi:application",
             **place(where),
             http="httptools",
             loop="uvloop",
@@ -43,8 +43,8 @@ class Command(BaseCommand):
 
 def place(where: str) -> dict[str, Any]:
     if where.startswith("/"):
-        return {"uds": where}
+        return {"path": where}
     host, _, port = where.rpartition(":")
     if not host or not port.isdigit():
         fail("DJANGO_SOCKET", "must be an absolute path or host:port.")
-    return {"host": host, "port": int(port)}
+    return {"path": "", "host": host, "port": int(port)}

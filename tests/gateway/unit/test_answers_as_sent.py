@@ -162,6 +162,13 @@ def test_an_upstream_cannot_set_a_cookie_of_ours_and_django_can():
     assert planted == [False, True]
 
 
+@pytest.mark.parametrize("start", ["=", "= ", "\xa0", "\x85", "=\t"])
+def test_nor_one_that_a_browser_or_django_makes_ours(start):
+    head = answer(f"Set-Cookie: {start}momentry_session=planted", "Content-Length: 0")
+
+    assert b"planted" not in to_client(head, version=11, request_id=b"rid", foreign=True)
+
+
 def test_early_hints_set_no_cookie():
     head = answer("Set-Cookie: momentry_session=x", "Link: </a>", line="HTTP/1.1 103 Hints")
 

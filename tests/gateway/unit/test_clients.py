@@ -2,15 +2,15 @@
 
 import pytest
 
-from proxy.gateway.clients import Client, TrustedNetworks, client_address, describe_client
+from apikeys.gate.forwarded import TrustedNetworks
+from proxy.gateway.clients import Client, describe_client
 
 TRUSTED = TrustedNetworks(("10.0.0.0/8", "2001:db8:1::/48", "192.0.2.7"))
 
 
 def address(peer: str, *forwarded: str) -> str:
-    return client_address(
-        peer, [(b"x-forwarded-for", text.encode()) for text in forwarded], TRUSTED
-    )
+    headers = [(b"x-forwarded-for", text.encode()) for text in forwarded]
+    return describe_client(peer, headers, b"h", TRUSTED).address
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,7 @@ def test_an_untrusted_peer_is_the_client_whatever_it_says(peer, expected):
         (["1.1.1.1, unknown"], "10.0.0.1"),
         (["[::1"], "10.0.0.1"),
         (["[::1]x"], "10.0.0.1"),
+        (["[2001:db8::5]443"], "10.0.0.1"),
         (["1.2.3.4:x"], "10.0.0.1"),
         (["\u00e4"], "10.0.0.1"),
     ],
@@ -63,8 +64,10 @@ def test_a_mapped_peer_is_trusted_like_its_ipv4_address():
 def test_a_unix_socket_is_local_and_trusted_only_when_listed():
     headers = [(b"x-forwarded-for", b"198.51.100.1")]
 
-    assert client_address("", headers, TRUSTED) == "127.0.0.1"
-    assert client_address("", headers, TrustedNetworks(("127.0.0.1",))) == "198.51.100.1"
+    known = describe_client("", headers, b"h", TrustedNetworks(("127.0.0.1",)))
+
+    assert describe_client("", headers, b"h", TRUSTED).address == "127.0.0.1"
+    assert known.address == "198.51.100.1"
 
 
 def test_scheme_and_host_are_believed_from_trusted_peers_only():

@@ -127,6 +127,9 @@ def test_what_goes_to_an_upstream_stays_byte_exact(path, slug, rest):
         "%c0%ae%c0%ae/x",
         "%c0%af",
         "%e0%80%af",
+        "..%f0%80%80%afx",
+        "%f8%80%80%80%ae%f8%80%80%80%ae/x",
+        "%fc%80%80%80%80%af",
         "a%25252525252525",
     ],
 )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.gateway.head import MAX_FIELDS, MAX_HEAD, BadMessage, find_end, parse_request
+from proxy.gateway.blocks import find_end
+from proxy.gateway.head import MAX_FIELDS, MAX_HEAD, BadMessage, parse_request
 from tests.gateway.unit.heads import parsed, refusal, request
 
 

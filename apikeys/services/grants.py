@@ -1,0 +1,93 @@
+"""Grants, one at a time: of a tier, a member or a key. A key's are also part of its settings."""
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from apikeys.models import ApiKey, Grant
+from apikeys.services.life import ENDED
+from apikeys.services.makers import Maker, check_rules, check_within, specs_of
+from apikeys.services.overrides import overrides_of
+from apikeys.services.wanted import GrantSpec, check_grant
+from events.kinds import Kind
+from events.services import record
+from momentry.common.errors import MomentryError
+
+
+@transaction.atomic
+def save_grant(grant: Grant, *, maker: Maker) -> Grant:
+    """Make a grant, or change one's upstream, methods and paths. MomentryError conflict when its
+    subject has one for this upstream, insufficient_scope, upstream_forbidden or permission_denied
+    when it would give more than the maker holds. Raises ValidationError; of two at once that make
+    the same one, IntegrityError."""
+    key = lock_key(grant)
+    others = siblings(grant)
+    if others.filter(upstream=grant.upstream).exists():
+        raise MomentryError("conflict", f"There is a grant for {grant.upstream}: change that one.")
+    check_grant(spec := specs_of([grant])[0])
+    check_right(maker, key, [*specs_of(others), spec])
+    kind = Kind.GRANT_CREATED if grant._state.adding else Kind.GRANT_UPDATED
+    grant.full_clean(validate_unique=False, validate_constraints=False)
+    grant.save()
+    note(kind, grant, key, maker)
+    return grant
+
+
+@transaction.atomic
+def delete_grant(grant: Grant, *, maker: Maker) -> None:
+    """A key's last grant gone, it may do what its member may: that is judged like a gain."""
+    key = lock_key(grant)
+    check_right(maker, key, specs_of(siblings(grant)))
+    note(Kind.GRANT_DELETED, grant, key, maker)
+    grant.delete()
+
+
+def lock_key(grant: Grant) -> ApiKey | None:
+    """The key it belongs to, if it is a key's, staying as it is until this transaction ends. The
+    grant itself is locked too: MomentryError not_found when it is gone."""
+    there = Grant.objects.select_for_update().filter(pk=grant.pk)
+    if not (grant._state.adding or there.exists()):
+        raise MomentryError("not_found")
+    if grant.key_id is None:
+        return None
+    rows = ApiKey.objects.select_for_update(of=("self",)).select_related("owner")
+    key = rows.get(pk=grant.key_id)
+    if key.revoked_at or key.quarantined_at or key.purged_at:
+        raise MomentryError("conflict", ENDED)
+    return key
+
+
+def siblings(grant: Grant) -> QuerySet[Grant]:
+    same = Q(tier=grant.tier_id, member=grant.member_id, key=grant.key_id)
+    return Grant.objects.filter(same).exclude(pk=grant.pk)
+
+
+def check_right(maker: Maker, key: ApiKey | None, after: list[GrantSpec]) -> None:
+    """Tiers and members are for those who hold everything; a key, for those who hold the key."""
+    if key is None:
+        check_rules(maker)
+    else:
+        check_within(maker, key, after, overrides_of(key.limit_overrides.all()))
+
+
+def note(kind: Kind, grant: Grant, key: ApiKey | None, maker: Maker) -> None:
+    """The event; a key's grants are in its JSON, so its version rises."""
+    if key is not None:
+        key.version += 1
+        key.save(update_fields=["version"])
+    record(
+        kind,
+        actor=maker.actor,
+        subject=f"grant:{grant.pk}",
+        of=subject_of(grant),
+        upstream=grant.upstream,
+        methods=grant.methods,
+        paths=grant.paths,
+    )
+
+
+def subject_of(grant: Grant) -> str:
+    if grant.tier_id is not None:
+        return f"tier:{grant.tier_id}"
+    if grant.member_id is not None:
+        return f"member:{grant.member_id.hex}"
+    return f"key:{grant.key_id.hex}" if grant.key_id else ""

@@ -1,0 +1,65 @@
+"""Tiers: made, changed and removed by whoever holds everything, each change an event."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import User
+from apikeys.models import ApiKey, KeyTemplate, Tier
+from apikeys.models.rights import LIMITS
+from apikeys.services.makers import Maker, check_rules
+from events.kinds import Kind
+from events.services import record
+from momentry.common.errors import MomentryError
+
+FIELDS: Final = ("name", *LIMITS)
+
+
+@transaction.atomic
+def save_tier(tier: Tier, *, maker: Maker) -> Tier:
+    """Make a tier, or keep what changed of one. Raises ValidationError or MomentryError
+    insufficient_scope or conflict; of two at once that make the same one, IntegrityError."""
+    check_rules(maker)
+    before = Tier.objects.select_for_update().filter(pk=tier.pk).values(*FIELDS).first()
+    adding = tier._state.adding
+    if adding and before is not None:
+        raise MomentryError("conflict", f"There is a tier {tier.pk}: change that one.")
+    if not adding and before is None:
+        raise MomentryError("not_found")
+    changed = {name: getattr(tier, name) for name in FIELDS if differs(tier, name, before)}
+    if changed:
+        tier.full_clean(validate_unique=False)
+        tier.save(force_insert=adding)
+        kind = Kind.TIER_CREATED if adding else Kind.TIER_UPDATED
+        record(kind, actor=maker.actor, subject=f"tier:{tier.pk}", **changed)
+    return tier
+
+
+def differs(tier: Tier, name: str, before: Mapping[str, Any] | None) -> bool:
+    return before is None or getattr(tier, name) != before[name]
+
+
+@transaction.atomic
+def delete_tier(tier: Tier, *, maker: Maker) -> None:
+    """With its grants. MomentryError conflict while anything is in it: members of a tier that is
+    gone would have no limits at all."""
+    check_rules(maker)
+    if not Tier.objects.select_for_update().filter(pk=tier.pk).exists():
+        raise MomentryError("not_found")
+    if users := users_of(tier.pk):
+        raise MomentryError("conflict", f"This tier is still in use: {', '.join(users)}.")
+    record(Kind.TIER_DELETED, actor=maker.actor, subject=f"tier:{tier.pk}", name=tier.name)
+    tier.delete()
+
+
+def users_of(slug: str) -> list[str]:
+    """What holds on to the tier, in words."""
+    found = {
+        "new members start in it": slug == settings.DEFAULT_TIER,
+        "members": User.objects.filter(tier=slug).exists(),
+        "keys": ApiKey.objects.filter(tier=slug).exists(),
+        "templates": KeyTemplate.objects.filter(tier=slug).exists(),
+    }
+    return [what for what, is_there in found.items() if is_there]

@@ -1,0 +1,82 @@
+"""In company: a gateway beside a Django that exports, and two processes of a gateway."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Final
+
+import psycopg
+from arena import Arena, Run, Side, in_turns, ratio, spread
+from load import Wrk
+from neighbour import busy_django
+from stage import CORES, OTHERS, children, django, gateway
+
+CONNECTIONS: Final = 64
+RATE: Final = 500.0
+RATE_CONNECTIONS: Final = 4
+EXPORTED: Final = 10_000
+EXPORT: Final = "/api/v1/admin/keys/export?format=csv&key_type=service"
+FILL: Final = """
+INSERT INTO apikeys_apikey (id, name, description, key_type, service_name, role, scopes, key_prefix,
+                            metadata, version, created_at, allowed_networks)
+SELECT gen_random_uuid(), 'bulk-' || n, '', 'service', 'benchmark', 'metrics', '{proxy:use}',
+       'msvc_00000000…****', '{}', 1, now(), '{192.0.2.0/24}'
+  FROM generate_series(1, %s) n
+"""
+
+
+def beside_export(arena: Arena, run: Run) -> None:
+    """Gateway and Django on any core, as without this benchmark: the scheduler shares them out."""
+    print(f"\n{RATE:.0f}/s beside exports of {EXPORTED} keys without end, p99 in milliseconds")
+    with psycopg.connect(arena.at.database_url, autocommit=True) as connection:
+        connection.execute(FILL, (EXPORTED,))
+    wrk = Wrk(arena.at.directory, [arena.get("/proxy/answers/x")])
+    token = {"Authorization": f"Bearer {os.environ['ADMIN_TOKEN']}"}
+    found: dict[str, list[float]] = {"alone": [], "beside": []}
+    with on_any_core() as stack:
+        port = stack.enter_context(django())
+        ours = stack.enter_context(gateway(arena.at, {"DJANGO_SOCKET": f"127.0.0.1:{port}"}))
+        os.sched_setaffinity(0, OTHERS)
+        for number in range(run.turns + 1):
+            for name, tails in found.items():
+                export = busy_django(f"127.0.0.1:{ours.port}", EXPORT, token)
+                with export if name == "beside" else contextlib.nullcontext():
+                    load = wrk.run(ours.port, run.seconds, connections=RATE_CONNECTIONS, rate=RATE)
+                if number:
+                    tails.append(load.p99)
+    for name, tails in found.items():
+        print(f"  {name:22} p99 {spread(tails)}")
+    run.bounds.check("p99 beside an export / alone", ratio(found["beside"], found["alone"]), most=2)
+
+
+def two_processes(arena: Arena, run: Run) -> None:
+    """Each process on a core of its own, everything else on the rest."""
+    print("\ntwo processes of a gateway against one")
+    if len(CORES) < 3:
+        print(f"  NOT MEASURED: three cores are needed, there are {len(CORES)}")
+        return
+    wrk = Wrk(arena.at.directory, [arena.get("/proxy/answers/x")])
+    one, two = arena.of("momentry", "momentry, 2 workers")
+    for core, worker in zip(CORES, children(two.pid), strict=False):
+        os.sched_setaffinity(worker, {core})
+    os.sched_setaffinity(0, CORES[2:])  # wrk inherits it
+
+    def rate(side: Side, seconds: int) -> float:
+        return wrk.run(side.port, seconds, connections=CONNECTIONS).rate
+
+    rates = in_turns((one, two), run, rate)
+    os.sched_setaffinity(0, OTHERS)
+    print(f"  one {spread(rates[one.name])}/s   two {spread(rates[two.name])}/s")
+    found = ratio(rates[two.name], rates[one.name])
+    run.bounds.check("requests/s, two processes / one", found, least=1.7)
+
+
+@contextlib.contextmanager
+def on_any_core() -> Iterator[contextlib.ExitStack]:
+    """What is started from here may run everywhere."""
+    with contextlib.ExitStack() as stack:
+        os.sched_setaffinity(0, CORES)
+        try:
+            yield stack
+        finally:
+            os.sched_setaffinity(0, OTHERS)

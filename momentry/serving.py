@@ -1,0 +1,69 @@
+"""Django's server, which can be replaced by another that takes its socket's place.
+
+A unix socket is bound beside its place and moved there once we answer: whoever connects by the
+path finds us, and who waits in the socket that stood there before is still served by its owner.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+
+from momentry.common import notify
+
+RETIRE: Final = signal.SIGUSR1  # another has taken the socket's place
+CLOSE: Final = (b"connection", b"close")
+LATE_SECONDS: Final = 1.0  # for who looked the path up before the other took it
+NEVER: Final = float("inf")
+
+
+class Server(uvicorn.Server):
+    """``path``: of the unix socket to answer on, "" where uvicorn opens what the config says."""
+
+    def __init__(self, config: uvicorn.Config, path: str) -> None:
+        super().__init__(config)
+        self.path = Path(path) if path else None
+        self.draft = self.path.with_name(f".{os.getpid()}") if self.path else None
+        self.may_end_at = NEVER
+
+    def serve_until_asked(self) -> None:
+        signal.signal(RETIRE, self.retire)
+        with contextlib.suppress(KeyboardInterrupt):
+            self.run(sockets=[bind(self.draft)] if self.draft else None)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            if self.draft and self.path:
+                self.draft.replace(self.path)
+            notify.tell(notify.READY)
+
+    def retire(self, _number: int, _frame: FrameType | None) -> None:
+        """Every answer from now on ends its connection. One that is not used is the gateway's to
+        end: closed by us, it could meet a request that is not safe to send again."""
+        self.config.encoded_headers = [*self.config.encoded_headers, CLOSE]
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        self.may_end_at = monotonic() + LATE_SECONDS
+
+    async def on_tick(self, counter: int) -> bool:
+        if not self.server_state.connections and monotonic() > self.may_end_at:
+            return True
+        return await super().on_tick(counter)
+
+
+def bind(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o666)  # the directory says who may reach it
+    return listener
+
+
+def run(path: str, **options: Any) -> None:
+    Server(uvicorn.Config(**options), path).serve_until_asked()

@@ -1,0 +1,103 @@
+"""The answer of an upstream or of Django on its way down to the client."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from apikeys.gate.headers import limit_headers
+from proxy.gateway import forwarding, record
+from proxy.gateway.chunked import encode, encode_last
+from proxy.gateway.facts import Facts
+from proxy.gateway.head import BadMessage, Fields
+from proxy.gateway.hygiene import (
+    Framing,
+    client_framing,
+    interim_to_client,
+    to_client,
+    trailers_to_client,
+)
+from proxy.gateway.response import ResponseHead
+
+JOINED: Final = 16_384  # bytes; more are not worth a copy
+
+
+class Answering(Facts, ABC):
+    """What the upstream's side calls as an answer comes."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def may_keep(self) -> bool:
+        """May the client's connection be used again?"""
+
+    @abstractmethod
+    def fail(self, code: str, detail: str | None = None, **extra: object) -> None:
+        """A problem document, or a cut that the client can see."""
+
+    @abstractmethod
+    def finish(self, status: int, code: str, detail: str, *, close: bool) -> None:
+        """The end of the exchange."""
+
+    def interim(self, response: ResponseHead) -> None:
+        """100 was answered here, if it was asked for; HTTP/1.0 knows no 1xx."""
+        if response.status != 100 and self.head.version == 11:
+            self.client.write(interim_to_client(response))
+
+    def response_whole(
+        self, response: ResponseHead, body: bytes, leave: Callable[[], None]
+    ) -> None:
+        """An answer that came in one piece; its connection is left first, as at the end of others:
+        a client that has all of it may ask again at once."""
+        head = self.begin_answer(response)
+        self.side = None
+        leave()
+        self.bytes_out = len(body)
+        record.settle(self)
+        self.client.write(head + body if len(body) < JOINED else head)
+        if len(body) >= JOINED:
+            self.client.write(body)
+        self.finish(self.status, self.code, self.detail, close=not self.keeps)
+
+    def response_head(self, response: ResponseHead) -> None:
+        self.client.write(self.begin_answer(response))
+
+    def begin_answer(self, response: ResponseHead) -> bytes:
+        """Its head for the client."""
+        self.first_byte = monotonic()
+        limits: list[tuple[bytes, bytes]] = []
+        if self.target is None:
+            forwarding.read_django(self, response)
+        else:
+            limits = self.limits()
+        if not response.bodiless and (response.content_length or 0) > self.max_response:
+            raise BadMessage("upstream_failed", forwarding.TOO_LARGE)
+        self.status = response.status
+        self.framing = client_framing(response, self.head.version)
+        self.keeps = self.may_keep() and self.framing is not Framing.CLOSE
+        return to_client(
+            response,
+            version=self.head.version,
+            request_id=self.id.encode(),
+            limits=limits,
+            close=not self.keeps,
+            foreign=self.target is not None,
+        )
+
+    def limits(self) -> list[tuple[bytes, bytes]]:
+        """What the head of an upstream's answer says of them."""
+        verdict = self.verdict
+        return [] if verdict is None else limit_headers(verdict.limits, self.core.now())
+
+    def response_piece(self, data: bytes) -> None:
+        self.bytes_out += len(data)
+        if self.bytes_out > self.max_response:
+            self.fail("upstream_failed", forwarding.TOO_LARGE)
+            return
+        self.client.write(encode(data) if self.framing is Framing.CHUNKED else data)
+
+    def response_end(self, trailers: Fields) -> None:
+        self.side = None
+        if self.framing is Framing.CHUNKED:
+            self.client.write(encode_last(trailers_to_client(trailers)))
+        self.finish(self.status, self.code, self.detail, close=not self.keeps)

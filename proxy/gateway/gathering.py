@@ -1,0 +1,50 @@
+"""A body for Django is gathered here first: whoever sends slowly holds none of its connections.
+
+What is whole within ENOUGH bytes goes up in one piece; of more, the rest follows as it comes.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.gateway.answers import CONTINUE
+from proxy.gateway.chunked import encode
+from proxy.gateway.forwarding import take_connection
+
+if TYPE_CHECKING:
+    from proxy.gateway.exchange import Exchange
+
+ENOUGH: Final = 65_536  # bytes
+
+
+def begin(exchange: "Exchange") -> None:
+    if not exchange.head.has_body:
+        take_connection(exchange)
+        return
+    if exchange.head.expect_continue:
+        exchange.client.write(CONTINUE)
+    exchange.held = bytearray()
+    exchange.client.start_body()
+
+
+def grown(exchange: "Exchange", size: int) -> None:
+    """So much is held now."""
+    if size >= ENOUGH and exchange.connecting is None:
+        exchange.client.upload_full(True)
+        take_connection(exchange)
+
+
+def whole(exchange: "Exchange") -> None:
+    if exchange.connecting is None:
+        take_connection(exchange)
+
+
+def pour(exchange: "Exchange", held: bytearray) -> None:
+    """The connection stands and has the head."""
+    exchange.held = None
+    exchange.client.upload_full(False)  # first: the write may say that it is full
+    if exchange.side is not None and held:
+        data = bytes(held)
+        exchange.side.transport.write(encode(data) if exchange.head.chunked else data)
+    if exchange.request_sent:
+        exchange.request_end([])
+    else:
+        exchange.touch()

@@ -1,0 +1,50 @@
+"""What tests of the gate judge by: a policy, a secret, and the key it opens."""
+
+import uuid
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import pytest
+from pytest_django.plugin import DjangoDbBlocker
+
+from apikeys import keyformat
+from apikeys.digest import read_peppers
+from apikeys.gate.judge import Policy
+from apikeys.gate.snapshot import Grant, KeySnapshot
+from tests.apikeys.judged import KEY_ID, NOW, TOKEN
+from tests.apikeys.logs import empty
+from tests.gateway.conftest import Database, own_database
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return Policy(read_peppers(), TOKEN, ZoneInfo("UTC"))
+
+
+@pytest.fixture
+def secret(policy: Policy) -> str:
+    return keyformat.mint("muser", KEY_ID, owner="a", pepper=policy.peppers.signing, at=1)
+
+
+@pytest.fixture
+def snapshot(policy: Policy, secret: str) -> KeySnapshot:
+    return KeySnapshot(
+        key_id=KEY_ID, key_type="user", digests=(policy.peppers.digest(secret),), role="",
+        scopes=frozenset({"proxy:use"}), revoked_at=None, quarantined_at=None, disabled_at=None,
+        expires_at=None, member_id=uuid.UUID(int=1), member_status="active", tier="starter",
+        quotas=(), member_grants=(Grant("echo", (), ()),), key_grants=(), now=NOW,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def log_house(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+    with own_database(django_db_blocker, "logs") as made:
+        yield made
+
+
+@pytest.fixture
+def own_rows(log_house: Database) -> Iterator[None]:
+    """Django's connections lead to a request log without rows."""
+    empty(log_house)
+    with log_house.rows():
+        yield

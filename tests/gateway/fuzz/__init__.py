@@ -1,0 +1,1 @@
+"""Parsers under bytes that nobody meant: targets, mutator, kept inputs (docs/development.md)."""

@@ -1,0 +1,65 @@
+"""AUTH-01 for `manage.py apikey`: from a command's return on, no process admits what it ended."""
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.core.management import call_command
+
+from tests.gateway.conftest import Database, Start
+from tests.gateway.processes import Gateway
+
+pytestmark = pytest.mark.slow
+
+WORKERS = 3
+LEASE = 1.0
+VERBS: dict[str, Callable[[str, str], tuple[str, ...]]] = {
+    "revoke": lambda key_id, _: ("revoke", key_id),
+    "disable": lambda key_id, _: ("disable", key_id),
+    "quarantine": lambda key_id, _: ("quarantine", key_id, "--reason", "leaked"),
+    "rotate": lambda key_id, _: ("rotate", key_id, "--grace", "0"),
+    "batch-revoke": lambda _, owner: ("batch-revoke", "--owner", owner, "--yes"),
+}
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def gateway(start_once: Start, seeded: str) -> Gateway:
+    return start_once(WORKERS).wait_until_ready()
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_command_returns_when_no_process_can_admit(
+    gateway: Gateway, database: Database, name: str
+) -> None:
+    """One process stands still: what it knows is worth nothing once its lease is over."""
+    owner = f"c{uuid.uuid4().hex[:8]}"
+    secret = database.key_for(owner, "echo")
+    assert statuses(gateway, secret) == {200}
+
+    with stopped(gateway.children()[0]), database.rows():
+        began = time.monotonic()
+        call_command("apikey", *VERBS[name](str(uuid.UUID(secret.split("_")[1])), owner))
+        took = time.monotonic() - began
+        behind = "SELECT count(*) FROM common_fenceprocess p, common_fence f"
+        behind += " WHERE p.acked < f.generation AND p.expires_at > clock_timestamp()"
+        assert database.fetch(behind) == [(0,)]
+
+    assert took <= LEASE + 0.5
+    assert statuses(gateway, secret) == {401}
+
+
+def statuses(gateway: Gateway, secret: str) -> set[int]:
+    return {gateway.get("/proxy/echo/x", secret).status for _ in range(8 * WORKERS)}
