@@ -32,6 +32,7 @@ MIB: Final = 4.0
 FEW: Final = 4.0  # descriptors, threads, connections
 KEYS: Final = 50.0
 LOCKOUT_SECONDS: Final = "60"  # else the addresses of a quarter of an hour would pile up in Valkey
+REMEMBERED: Final = "300"  # keys: so many come in two minutes, then each replaces another
 PROVEN: Final = b":proven:"  # an hour long one for each key that was used: they come and go
 FIGURE: Final = r"^momentry_gateway_{}(?:_total)? (\S+)$"
 BACKENDS_SQL: Final = """
@@ -120,6 +121,7 @@ def main() -> int:
             "DJANGO_SOCKET": f"127.0.0.1:{behind}",
             "TRUSTED_PROXIES": "127.0.0.1",
             "RATE_LIMIT_WINDOW_SECONDS": LOCKOUT_SECONDS,
+            "CACHE_MAX_CAPACITY": REMEMBERED,
         }
         with gateway(at, environment) as ours:
             watch = Watch(at, ours, listener_of(behind), make.service_secret("metrics"))

@@ -12,8 +12,19 @@ Fields = list[tuple[bytes, bytes]]
 def limit_headers(limits: tuple[Limit, ...], now: datetime) -> Fields:
     """``RateLimit-Policy`` and ``RateLimit``; no limits, no fields. What was left of a window that
     has ended meanwhile is not told."""
-    if not limits:
-        return []
+    texts = zip((b"RateLimit-Policy", b"RateLimit"), values(limits, now), strict=True)
+    return [(name, text.encode()) for name, text in texts if text]
+
+
+def limit_lines(limits: tuple[Limit, ...], now: datetime) -> bytes:
+    """The same as field lines."""
+    policies, left = values(limits, now)
+    if not left:
+        return f"RateLimit-Policy: {policies}\r\n".encode() if policies else b""
+    return f"RateLimit-Policy: {policies}\r\nRateLimit: {left}\r\n".encode()
+
+
+def values(limits: tuple[Limit, ...], now: datetime) -> tuple[str, str]:
     policies, left = [], []
     for name, unit, most, remaining, reset_at, window in limits:
         policies.append(policy_of(name, unit, most, window))
@@ -21,10 +32,7 @@ def limit_headers(limits: tuple[Limit, ...], now: datetime) -> Fields:
             left.append(f'"{name}";r={remaining}')
         elif reset_at > now:
             left.append(f'"{name}";r={remaining};t={seconds_until(reset_at, now)}')
-    fields = [(b"RateLimit-Policy", ", ".join(policies).encode())]
-    if left:
-        fields.append((b"RateLimit", ", ".join(left).encode()))
-    return fields
+    return ", ".join(policies), ", ".join(left)
 
 
 @lru_cache(maxsize=1024)
@@ -60,4 +68,6 @@ def legacy_headers(limits: tuple[Limit, ...], now: datetime) -> Fields:
 
 
 def seconds_until(moment: datetime, now: datetime) -> int:
-    return max(1, int((moment - now).total_seconds()) + 1)
+    """Rounded up, and a whole one more of what is round; at least 1."""
+    left = moment - now
+    return left.days * 86_400 + left.seconds + 1 if left.days >= 0 else 1

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from apikeys.gate.headers import limit_headers
+from apikeys.gate.headers import limit_lines
 from proxy.gateway import forwarding, record
 from proxy.gateway.chunked import encode, encode_last
 from proxy.gateway.facts import Facts
 from proxy.gateway.head import BadMessage, Fields
 from proxy.gateway.hygiene import (
-    Framing,
+    CHUNKED,
+    CLOSED,
     client_framing,
     interim_to_client,
     to_client,
@@ -65,7 +66,7 @@ class Answering(Facts, ABC):
     def begin_answer(self, response: ResponseHead) -> bytes:
         """Its head for the client."""
         self.first_byte = monotonic()
-        limits: list[tuple[bytes, bytes]] = []
+        limits = b""
         if self.target is None:
             forwarding.read_django(self, response)
         else:
@@ -74,7 +75,7 @@ class Answering(Facts, ABC):
             raise BadMessage("upstream_failed", forwarding.TOO_LARGE)
         self.status = response.status
         self.framing = client_framing(response, self.head.version)
-        self.keeps = self.may_keep() and self.framing is not Framing.CLOSE
+        self.keeps = self.may_keep() and self.framing is not CLOSED
         return to_client(
             response,
             version=self.head.version,
@@ -84,20 +85,22 @@ class Answering(Facts, ABC):
             foreign=self.target is not None,
         )
 
-    def limits(self) -> list[tuple[bytes, bytes]]:
+    def limits(self) -> bytes:
         """What the head of an upstream's answer says of them."""
         verdict = self.verdict
-        return [] if verdict is None else limit_headers(verdict.limits, self.core.now())
+        if verdict is None or not verdict.limits:
+            return b""
+        return limit_lines(verdict.limits, self.core.now())
 
     def response_piece(self, data: bytes) -> None:
         self.bytes_out += len(data)
         if self.bytes_out > self.max_response:
             self.fail("upstream_failed", forwarding.TOO_LARGE)
             return
-        self.client.write(encode(data) if self.framing is Framing.CHUNKED else data)
+        self.client.write(encode(data) if self.framing is CHUNKED else data)
 
     def response_end(self, trailers: Fields) -> None:
         self.side = None
-        if self.framing is Framing.CHUNKED:
+        if self.framing is CHUNKED:
             self.client.write(encode_last(trailers_to_client(trailers)))
         self.finish(self.status, self.code, self.detail, close=not self.keeps)

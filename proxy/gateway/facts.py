@@ -9,7 +9,7 @@ from apikeys.gate.verdict import Verdict
 from momentry.common.ids import uuid7_text
 from proxy.gateway.clients import Client
 from proxy.gateway.head import RequestHead
-from proxy.gateway.hygiene import Framing
+from proxy.gateway.hygiene import UNFRAMED
 from proxy.gateway.paths import Route
 from proxy.gateway.upstreams import Target, Upstream
 
@@ -103,7 +103,7 @@ class Facts:
         self.free = False  # Django says that the call is not charged
         self.settled = False  # its slots and units
         self.over = self.keeps = False  # the exchange; the client's connection goes on after it
-        self.framing = Framing.NONE
+        self.framing = UNFRAMED
         self.status = 0  # of the head that went to the client; 0 while none did
         self.first_byte: float | None = None
         self.bytes_in = self.bytes_out = 0  # of bodies

@@ -1,6 +1,5 @@
 """Heads as they leave: to an upstream, to Django, to the client; bytes only, no decisions."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -11,6 +10,7 @@ from proxy.gateway.injection import NONE, Injection, inject_query
 from proxy.gateway.names import (
     CREDENTIALS,
     DROPPED_INBOUND,
+    HOP_BY_HOP,
     LIMITS,
     NOT_IN_TRAILERS,
     OURS,
@@ -18,7 +18,6 @@ from proxy.gateway.names import (
     REQUEST_ID,
     TO_CLIENT,
     is_guarded,
-    is_plain,
 )
 from proxy.gateway.response import ResponseHead
 
@@ -27,6 +26,7 @@ REQUEST_ID_FIELD: Final = b"X-Momentry-Request-Id: "
 OUR_COOKIES: Final = b"momentry_"  # what Django's own are called, see momentry.settings
 # A browser sends back the value alone of a cookie without a name, and Django strips these blanks.
 NAMELESS: Final = b"= \t\x85\xa0"
+NOTHING: Final[frozenset[bytes]] = frozenset()
 
 Parts = list[bytes]
 
@@ -57,6 +57,13 @@ class Framing(Enum):
     LENGTH = "length"
     CHUNKED = "chunked"
     CLOSE = "close"  # HTTP/1.0 and no known length: the end is the end of the connection
+
+
+# Enum makes each look-up of a member a call.
+UNFRAMED: Final = Framing.NONE
+SIZED: Final = Framing.LENGTH
+CHUNKED: Final = Framing.CHUNKED
+CLOSED: Final = Framing.CLOSE
 
 
 def to_upstream(head: RequestHead, rest: bytes, destination: Destination, caller: Caller) -> bytes:
@@ -149,10 +156,10 @@ def framing_of(head: RequestHead) -> bytes:
 def client_framing(response: ResponseHead, version: int) -> Framing:
     """``version`` is the client's."""
     if response.bodiless:
-        return Framing.NONE
+        return UNFRAMED
     if response.content_length is not None:
-        return Framing.LENGTH
-    return Framing.CHUNKED if version == 11 else Framing.CLOSE
+        return SIZED
+    return CHUNKED if version == 11 else CLOSED
 
 
 def to_client(
@@ -160,7 +167,7 @@ def to_client(
     *,
     version: int,
     request_id: bytes,
-    limits: Sequence[tuple[bytes, bytes]] = (),
+    limits: bytes = b"",
     close: bool = False,
     foreign: bool = False,
 ) -> bytes:
@@ -169,10 +176,9 @@ def to_client(
     ``limits`` are the RateLimit fields, sent only when the upstream has none of its own;
     ``foreign``: not from Django, so it must not set a cookie of ours.
     """
-    parts = [b"HTTP/1.1 %d " % response.status, response.reason, b"\r\n"]
+    parts = [response.line]
     if relay_fields(parts, response, request_id, foreign=foreign):
-        for name, value in limits:
-            parts += (name, b": ", value, b"\r\n")
+        parts.append(limits)
     parts += (b"X-Request-ID: ", request_id, b"\r\n")
     frame_answer(parts, response, version, close=close)
     return b"".join(parts)
@@ -181,11 +187,11 @@ def to_client(
 def frame_answer(parts: Parts, response: ResponseHead, version: int, *, close: bool) -> None:
     """Framing, what becomes of the connection, and the empty line."""
     framing = client_framing(response, version)
-    if framing is Framing.CHUNKED:
+    if framing is CHUNKED:
         parts.append(b"Transfer-Encoding: chunked\r\n")
     elif response.content_length is not None:
         parts.append(b"Content-Length: %d\r\n" % response.content_length)
-    if close or framing is Framing.CLOSE:
+    if close or framing is CLOSED:
         parts.append(b"Connection: close\r\n")
     elif version == 10:
         parts.append(b"Connection: keep-alive\r\n")
@@ -194,28 +200,31 @@ def frame_answer(parts: Parts, response: ResponseHead, version: int, *, close: b
 
 def relay_fields(parts: Parts, response: ResponseHead, request_id: bytes, *, foreign: bool) -> bool:
     """The answer's own fields in their order; True when none of them is a RateLimit field."""
-    nominated = response.nominated
-    unlimited = True
-    for name, value in response.headers:
-        if is_plain(name) and name not in nominated:
-            parts += (name, b": ", value, b"\r\n")
-        elif name in TO_CLIENT or name in nominated:
-            if name == REQUEST_ID and name not in nominated and value != request_id:
+    nominated, unlimited = response.nominated, True
+    if nominated <= HOP_BY_HOP:  # these go anyway
+        nominated = NOTHING
+    for (name, value), line, _ in response.lines:
+        if nominated and name in nominated:
+            continue
+        if line is not None:
+            parts.append(line)
+        elif name == REQUEST_ID:
+            if value != request_id:
                 parts += (b"X-Upstream-Request-ID: ", value, b"\r\n")
-        elif not (
-            name.startswith(OURS)
-            or (
-                foreign and name == b"set-cookie" and value.lstrip(NAMELESS).startswith(OUR_COOKIES)
-            )
-        ):
+        elif name.startswith(LIMITS) or may_set(value, foreign):
             unlimited = unlimited and not name.startswith(LIMITS)
             parts += (name, b": ", value, b"\r\n")
     return unlimited
 
 
+def may_set(cookie: bytes, foreign: bool) -> bool:
+    """Only Django may set a cookie of ours."""
+    return not (foreign and cookie.lstrip(NAMELESS).startswith(OUR_COOKIES))
+
+
 def interim_to_client(response: ResponseHead) -> bytes:
     """A 1xx answer other than 100 and 101, such as Early Hints; never to an HTTP/1.0 client."""
-    parts = [b"HTTP/1.1 %d " % response.status, response.reason, b"\r\n"]
+    parts = [response.line]
     dropped = TO_CLIENT | response.nominated
     for name, value in response.headers:
         if name not in dropped and name != b"set-cookie" and not name.startswith(OURS):

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from apikeys.requestlog.row import COLUMNS, TABLE, LogRow
+from apikeys.requestlog.row import COLUMNS, TABLE, TYPES, LogRow, as_sent
 from momentry.common.ids import uuid7
 from proxy.gateway.core import logger
 from proxy.gateway.loglink import FAILURES, LogLink
@@ -41,7 +41,7 @@ CLAIM_SQL: Final = """
 INSERT INTO apikeys_logbatch (process, seq, rows, created_at) VALUES (%s, %s, %s, now())
 ON CONFLICT (process, seq) DO NOTHING
 """
-COPY_SQL: Final = f"COPY {TABLE} ({', '.join(COLUMNS)}) FROM STDIN"
+COPY_SQL: Final = f"COPY {TABLE} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 PARTITION_SQL: Final = "SELECT momentry_request_log_partition(%s)"
 
 # The rows themselves are at fault: no later attempt will do better.
@@ -187,11 +187,12 @@ class LogWriter:
                 await self.send(copy, batch.rows)
 
     async def send(self, copy: psycopg.AsyncCopy, rows: list[LogRow]) -> None:
+        copy.set_types(TYPES)
         done = 0
         while done < len(rows):
             end = done + max(AT_ONCE, len(self.ring.rows) // CATCHING_UP)
             for row in rows[done:end]:
-                await copy.write_row(row)
+                await copy.write_row(as_sent(row))
             await asyncio.sleep(0)
             done = end
 

@@ -2,25 +2,34 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from proxy.gateway.blocks import find_block_end
 from proxy.gateway.head import (
-    FIELD_LINE,
+    MAX_FIELDS,
     BadMessage,
     Fields,
     framing,
     keeps_alive,
-    parse_fields,
     read_special,
     tokens,
 )
+from proxy.gateway.lines import MALFORMED, Line, read_lines
 
 SWITCHING: Final = 101
-RESPONSE: Final = re.compile(
-    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?\r\n"
-    rb"((?:" + FIELD_LINE + rb")*+)\r\n"
-)  # fmt: skip
+STATUS_LINE: Final = re.compile(
+    rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?"
+)
+NO_BODY: Final = frozenset((204, 304))
+
+
+class Status(NamedTuple):
+    """``line``: as the client gets it, with its CRLF."""
+
+    code: int
+    version: int  # 10 | 11
+    line: bytes
 
 
 @dataclass(slots=True)
@@ -28,15 +37,19 @@ class ResponseHead:
     """One answer. A body is sized by content_length, else chunked, else until_close."""
 
     status: int
-    reason: bytes
     version: int  # 10 | 11
-    headers: Fields
+    line: bytes  # the status line as the client gets it, with its CRLF
+    lines: list[Line]
     content_length: int | None  # as announced, also where no body follows (HEAD, 304)
     chunked: bool
     until_close: bool
     bodiless: bool
     keep_alive: bool
     nominated: frozenset[bytes]
+
+    @property
+    def headers(self) -> Fields:
+        return [line.field for line in self.lines]
 
     @property
     def interim(self) -> bool:
@@ -54,37 +67,47 @@ def find_end(buffer: bytearray, start: int = 0) -> int:
 def parse_response(block: bytes, method: bytes, *, may_switch: bool = False) -> ResponseHead:
     """``method`` is the request's: an answer to HEAD has no body. ``may_switch``: 101 was asked
     for. Raises upstream_failed."""
-    found = RESPONSE.fullmatch(block)
-    if found is None:
-        raise BadMessage("upstream_failed", "The upstream's response head is malformed.")
-    minor, code, reason, lines = found.groups()
-    if code == b"101" and not may_switch:
+    lines = block.split(b"\r\n")
+    status = status_of(lines[0])
+    if status is None or lines[-1] or lines[-2]:
+        raise BadMessage("upstream_failed", MALFORMED)
+    if len(lines) - 3 > MAX_FIELDS:
+        raise BadMessage("upstream_failed", f"More than {MAX_FIELDS} header fields.")
+    code, version, line = status
+    if code == SWITCHING and not may_switch:
         raise BadMessage("upstream_failed", "The upstream switched protocols unasked.")
-    status, version = int(code), 11 if minor == b"1" else 10
+    read = read_lines(lines[1:-2])
     try:
-        headers = parse_fields(lines)
-        special = read_special(headers)
+        special = read_special([field for field, _, is_special in read if is_special])
         length, chunked = framing(special, version)
     except BadMessage as error:
         raise BadMessage("upstream_failed", error.detail) from None
     nominated = tokens(special.get(b"connection", b""))
-    answer = ResponseHead(
-        status, reason or b"", version, headers, length, chunked, False, False, True, nominated
-    )
-    return delimit(answer, method)
-
-
-def delimit(answer: ResponseHead, method: bytes) -> ResponseHead:
-    """RFC 9112 §6.3: where the body ends."""
-    status = answer.status
-    if status < 200 and (answer.chunked or answer.content_length is not None):
+    if code < 200 and (chunked or length is not None):
         raise BadMessage("upstream_failed", "The upstream framed an interim answer.")
-    answer.bodiless = method == b"HEAD" or status < 200 or status in {204, 304}
-    if answer.bodiless:
-        answer.chunked = False
-    elif not answer.chunked and answer.content_length is None:
-        answer.until_close = True
-    if status == 204:
-        answer.content_length = None
-    answer.keep_alive = not answer.until_close and keeps_alive(answer.nominated, answer.version)
-    return answer
+    # RFC 9112 §6.3: where the body ends.
+    bodiless = code < 200 or code in NO_BODY or method == b"HEAD"
+    until_close = not (bodiless or chunked or length is not None)
+    return ResponseHead(
+        code,
+        version,
+        line,
+        read,
+        None if code == 204 else length,
+        chunked and not bodiless,
+        until_close,
+        bodiless,
+        not until_close and keeps_alive(nominated, version),
+        nominated,
+    )
+
+
+@lru_cache(maxsize=256)
+def status_of(line: bytes) -> Status | None:
+    """None for a malformed one. Few are ever said."""
+    found = STATUS_LINE.fullmatch(line)
+    if found is None:
+        return None
+    minor, code, reason = found.groups()
+    line = b"HTTP/1.1 %b %b\r\n" % (code, reason or b"")
+    return Status(int(code), 11 if minor == b"1" else 10, line)

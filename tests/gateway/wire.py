@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 SECONDS = 5.0
+BACKLOG = 1024  # a gateway may dial 256 times at once
 MIRRORED = {"/", "/a", "/x"}
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
@@ -261,11 +262,11 @@ class Server:
 
 
 def tcp_server(context: ssl.SSLContext | None = None) -> Server:
-    return Server(socket.create_server(("127.0.0.1", 0), backlog=128), context)
+    return Server(socket.create_server(("127.0.0.1", 0), backlog=BACKLOG), context)
 
 
 def unix_server(path: str) -> Server:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
-    listener.listen(128)
+    listener.listen(BACKLOG)
     return Server(listener)

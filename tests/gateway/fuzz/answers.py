@@ -16,7 +16,7 @@ from tests.gateway.fuzz.requests import CHUNKS, MOST_BODY, MOST_BY_ONE, SPLITS, 
 HEAD, UPGRADE, OLD, FOREIGN = 1, 2, 4, 8
 OURS = {b"connection", b"transfer-encoding", b"upgrade"}
 ID = b"0198c0de-0000-7000-8000-000000000000"
-LIMITS = [(b"RateLimit-Policy", b'"day";q=10'), (b"RateLimit", b'"day";r=9')]
+LIMITS = b'RateLimit-Policy: "day";q=10\r\nRateLimit: "day";r=9\r\n'
 
 SEEDS = [
     *(b"\x08HTTP/1.1 200 OK\r\n%b\r\n\r\n" % fields for fields in attacks.CODING_FIELDS),

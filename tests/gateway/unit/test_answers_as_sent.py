@@ -11,7 +11,7 @@ from proxy.gateway.hygiene import (
 )
 from tests.gateway.unit.heads import answer
 
-LIMITS = [(b"RateLimit-Policy", b'"day";q=10'), (b"RateLimit", b'"day";r=9')]
+LIMITS = b'RateLimit-Policy: "day";q=10\r\nRateLimit: "day";r=9\r\n'
 
 
 def lines(
@@ -20,10 +20,10 @@ def lines(
     method: bytes = b"GET",
     version: int = 11,
     close: bool = False,
-    limits: list[tuple[bytes, bytes]] | None = None,
+    limits: bytes = b"",
 ) -> list[bytes]:
     head = answer(*fields, line=line, method=method)
-    data = to_client(head, version=version, request_id=b"rid", limits=limits or (), close=close)
+    data = to_client(head, version=version, request_id=b"rid", limits=limits, close=close)
     assert data.endswith(b"\r\n\r\n")
     return data[:-4].split(b"\r\n")
 

@@ -12,7 +12,7 @@ def test_a_head_is_taken_apart():
         "Set-Cookie: a", "set-cookie: b", "Content-Length: 3", line="HTTP/1.1 404 Not  Here"
     )
 
-    assert (head.status, head.reason, head.version) == (404, b"Not  Here", 11)
+    assert (head.status, head.version, head.line) == (404, 11, b"HTTP/1.1 404 Not  Here\r\n")
     assert head.headers == [(b"set-cookie", b"a"), (b"set-cookie", b"b"), (b"content-length", b"3")]
     assert (head.content_length, head.chunked, head.until_close) == (3, False, False)
     assert (head.bodiless, head.keep_alive, head.interim) == (False, True, False)
@@ -20,7 +20,7 @@ def test_a_head_is_taken_apart():
 
 @pytest.mark.parametrize("line", ["HTTP/1.1 200", "HTTP/1.1 200 ", "HTTP/1.0 200 "])
 def test_the_reason_may_be_missing(line):
-    assert answer(line=line).reason == b""
+    assert answer(line=line).line == b"HTTP/1.1 200 \r\n"
 
 
 @pytest.mark.parametrize(
