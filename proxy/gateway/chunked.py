@@ -22,7 +22,7 @@ SIZE: Final = (
 PART: Final = rb"[0-9A-Fa-f]{1,16}+(?:;[\t\x20-\x7e\x80-\xff]*+)?+\r?+"
 FIRST_LINE: Final = re.compile(SIZE)
 FIRST_PART: Final = re.compile(PART)
-# After data its line end and the next size are read as one.
+# After data its line end and the next size are read as one where they do not come together.
 NEXT_LINE: Final = re.compile(rb"\r\n" + SIZE)
 NEXT_PART: Final = re.compile(rb"\r|\r\n|\r\n" + PART)
 
@@ -32,6 +32,7 @@ class ChunkedDecoder:
 
     ``code`` is what BadMessage carries: an upstream's bad chunk is not the client's fault. An end
     of input before ``done`` is a truncated body: the caller must not pass it on as complete.
+    ``first``: a size line begins here, else the line end of the chunk before.
     """
 
     __slots__ = ("code", "done", "first", "in_trailers", "pieces", "remaining", "tail", "trailers")
@@ -55,6 +56,9 @@ class ChunkedDecoder:
                 self.pieces.append(piece)
                 self.remaining -= len(piece)
                 at += len(piece)
+                if not self.remaining and data.startswith(b"\r\n", at):
+                    at += 2
+                    self.first = True
             elif self.in_trailers:
                 at = self.read_trailers(data, at)
             else:
