@@ -203,12 +203,12 @@ class Keeper:
         return False
 
     def wait_on(self, group: Group) -> bool:
-        """Units were called back. False: ask again later. True: the first has waited enough."""
+        """Units were called back, or given up. False: ask later. True: the first waited enough."""
         now = monotonic()
         for waiter in group.waiters:
             waiter.until = waiter.until or now + RECALL_SECONDS
         first = group.waiters[0]
-        if now < first.until:
+        if now < first.until or not self.purses.knows(first.take):
             group.later(now)
             return False
         if not first.future.done():

@@ -10,6 +10,7 @@ from apikeys.gate.verdict import Charge, Limit
 from apikeys.ledger.take import name_of, window_of
 
 Parameters = dict[str, Any]
+FOREVER: Final = datetime.max.replace(tzinfo=UTC)
 FIRST_UNITS: Final = 256  # at most on lease, of one counter, until it is known to be spent fast
 MOST_REQUESTS: Final = 4096  # whose units may be on lease at most
 FAST_SECONDS: Final = 0.5  # between two fillings
@@ -23,8 +24,9 @@ class Purse:
     what the counter and others' leases had left; ``most``: units that it asks for at most."""
 
     __slots__ = (
-        "asked", "counter", "elsewhere", "filled_at", "free", "held", "left", "low", "most", "name",
-        "period", "quota", "said", "shown_until", "spent_at", "start", "sure_until", "window",
+        "asked", "charged", "counter", "elsewhere", "ends", "filled_at", "free", "held", "left",
+        "low", "most", "name", "period", "quota", "said", "shown_until", "spent_at", "start",
+        "sure_until", "window",
     )  # fmt: skip
 
     def __init__(self, quota: Quota, period: Period) -> None:
@@ -32,7 +34,9 @@ class Purse:
         period = Period(in_utc(period.start), period.end and in_utc(period.end))
         self.quota = quota
         self.period = period
+        self.ends = period.end or FOREVER
         self.start = (*quota[:3], period.start)  # as a charge begins
+        self.charged = Charge(*self.start, 0)  # the last one: most are like the one before
         self.name = name_of(quota)
         self.window = window_of(period)
         self.counter = 0  # not known
@@ -62,18 +66,19 @@ class Purse:
 
     def fits(self, quota: Quota, now: datetime) -> bool:
         """The same limit, and still its period. A clock may also go back."""
-        start, end = self.period
-        return quota.limit == self.quota.limit and start <= now and (end is None or now < end)
+        return quota[3] == self.quota[3] and self.period[0] <= now < self.ends
 
     def limit(self, *, elsewhere: bool = True) -> Limit:
-        quota = self.quota
-        left = self.left + self.free + (self.elsewhere if elsewhere else 0)
-        left = max(0, left)
-        end = self.period.end
-        return new(Limit, (self.name, quota.metric, quota.limit, left, end, self.window))
+        _, metric, _, most = self.quota
+        left = self.left + self.free
+        if elsewhere:
+            left += self.elsewhere
+        return new(Limit, (self.name, metric, most, max(0, left), self.period[1], self.window))
 
     def charge(self, units: int) -> Charge:
-        return new(Charge, (*self.start, units))
+        if self.charged[4] != units:
+            self.charged = new(Charge, (*self.start, units))
+        return self.charged
 
 
 def in_utc(moment: datetime) -> datetime:

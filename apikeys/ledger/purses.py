@@ -41,10 +41,11 @@ class Purses:
 
     def take(self, take: Take, clock: float) -> Taken | None:
         """At once, if what is held here is enough or surely is nowhere; None: ask first."""
+        quotas, needs, now = take
         found: list[Purse] = []
-        for quota, need in zip(take.quotas, take.needs, strict=True):
+        for quota, need in zip(quotas, needs, strict=True):
             purse = self.purses.get(quota[:3])
-            if purse is None or not purse.fits(quota, take.now):
+            if purse is None or not purse.fits(quota, now):
                 return None
             if purse.left < need:
                 return self.short(take, clock)
@@ -54,17 +55,17 @@ class Purses:
         return self.spend(take, found, clock)
 
     def spend(self, take: Take, found: list[Purse], clock: float) -> Taken:
-        charges = []
-        for purse, need in zip(found, take.needs, strict=True):
-            if not need:
-                continue
-            purse.left -= need
-            purse.spent_at = clock
-            charges.append(purse.charge(need))
-            if purse.left < purse.low and not purse.asked:
-                purse.asked = True
-                self.low.append(take)
-        return new(Taken, (tuple(charges), tuple([purse.limit() for purse in found]), None))
+        charges, limits = [], []
+        for purse, need in zip(found, take[1], strict=True):
+            if need:
+                purse.left -= need
+                purse.spent_at = clock
+                charges.append(purse.charge(need))
+                if purse.left < purse.low and not purse.asked:
+                    purse.asked = True
+                    self.low.append(take)
+            limits.append(purse.limit())
+        return new(Taken, (tuple(charges), tuple(limits), None))
 
     def short(self, take: Take, clock: float) -> Taken | None:
         """A refusal without asking, while the last reply said that no unit is anywhere. Only when
@@ -77,6 +78,10 @@ class Purses:
             if clock < purse.sure_until and purse.left + purse.free < need:
                 is_sure = True
         return self.refuse(take) if is_sure else None
+
+    def knows(self, take: Take) -> bool:
+        """Is there a purse for each quota?"""
+        return all(quota[:3] in self.purses for quota in take.quotas)
 
     def refuse(self, take: Take) -> Taken:
         """By what is known; there has to be a purse for each quota."""
