@@ -2,13 +2,16 @@
 
 import os
 import uuid
+from collections.abc import Iterator
 
 import django_ratelimit.core
 import pytest
+from pytest_django.plugin import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from apikeys.services.prover import get_prover
 from momentry.common import throttle
+from tests.gateway.conftest import Database, migrated_database
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +25,13 @@ def no_known_formats():
     """Imported secrets of one test are not those of the next."""
     get_prover().formats.forget()
     get_prover().has_slow.forget()
+
+
+@pytest.fixture(scope="session")
+def migrated(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+    """One of each test process, for what ``own_database`` makes."""
+    with migrated_database(django_db_blocker) as made:
+        yield made
 
 
 class Window:

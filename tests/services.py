@@ -39,6 +39,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     for name, value in SECRETS.items():
         os.environ[name] = value
         os.environ.pop(f"{name}_FILE", None)
+    # Else each Django that a test starts would compile all of it anew, which takes two seconds.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         os.environ["REDIS_URL"] = database_of(worker, os.environ["REDIS_URL"])
     elif not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):

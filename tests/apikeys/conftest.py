@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import pytest
-from pytest_django.plugin import DjangoDbBlocker
 
 from apikeys import keyformat
 from apikeys.digest import read_peppers
@@ -37,8 +36,8 @@ def snapshot(policy: Policy, secret: str) -> KeySnapshot:
 
 
 @pytest.fixture(scope="session")
-def log_house(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
-    with own_database(django_db_blocker, "logs") as made:
+def log_house(migrated: Database) -> Iterator[Database]:
+    with own_database(migrated, "logs") as made:
         yield made
 
 

@@ -29,8 +29,8 @@ SERVICE = {"key_type": "service", "role": "metrics"}
 
 
 @pytest.fixture(scope="module")
-def database(django_db_blocker: Any) -> Iterator[Database]:
-    with own_database(django_db_blocker, "bulk") as made:
+def database(migrated: Database) -> Iterator[Database]:
+    with own_database(migrated, "bulk") as made:
         with made.rows():
             make.member("alice")
         yield made

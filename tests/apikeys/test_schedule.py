@@ -36,9 +36,9 @@ PURGE, ROTATIONS = "apikeys.tasks.purge_keys", "apikeys.tasks.require_rotations"
 
 
 @pytest.fixture(scope="module")
-def house(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+def house(migrated: Database) -> Iterator[Database]:
     """A database of its own: the worker reads it, so nothing can be rolled back."""
-    with own_database(django_db_blocker, "schedule") as made:
+    with own_database(migrated, "schedule") as made:
         yield made
 
 

@@ -26,7 +26,7 @@ class Engine:
     """Keeps what it has committed, whoever kills it."""
 
     def __init__(self, place: Path) -> None:
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         options = Options("throwaway", CONNECTIONS)
         self.postgres = Postgres(place / "data", place, place / "log", options)
         self.start()
@@ -59,13 +59,15 @@ class Engine:
 
 
 class OwnDatabase(Database):
-    """Migrated; upstreams and keys are made as in the other one."""
+    """An engine's; upstreams and keys are made as in the other one."""
 
     def __init__(self, blocker: DjangoDbBlocker, url: str) -> None:
         self.blocker = blocker
         self.conninfo = self.url = url
         values: dict[str, Any] = conninfo_to_dict(url)
         self.place = {name: values.get(word, "") for name, word in PLACE.items()}
+
+    def migrate(self) -> None:
         with self.rows():
             call_command("migrate", verbosity=0)
 

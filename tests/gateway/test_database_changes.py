@@ -6,26 +6,27 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psycopg
 import pytest
-from pytest_django.plugin import DjangoDbBlocker
 
+from apikeys.ledger.link import ALONE_SQL
 from tests.gateway.conftest import Start
 from tests.gateway.engine import CONNECTIONS, Engine, OwnDatabase
 from tests.gateway.outages import Crowd
 from tests.gateway.processes import Gateway
 from tests.gateway.test_database_faults import RECOVERY
 from tests.gateway.test_lock_out import unknown
-from tests.gateway.wire import Server, within
+from tests.gateway.wire import within
 from tests.gateway.wiretap import Wiretap
 
+pytest_plugins = ["tests.gateway.own_engines"]
 pytestmark = pytest.mark.slow
 
 PROCESSES = 2
 BAD_SECONDS = 1.3
+FENCE = 1.2  # a process relies on nothing any more
 PATIENCE = 8.5
 MUCH = 1_000_000
 WARM = 30  # look-ups; the sixth on a connection is prepared
@@ -34,20 +35,6 @@ END_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
-
-
-@pytest.fixture(scope="module")
-def engine(directory: Path) -> Iterator[Engine]:
-    made = Engine(directory / uuid.uuid4().hex[:6])
-    yield made
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def own(engine: Engine, django_db_blocker: DjangoDbBlocker, upstream: Server) -> OwnDatabase:
-    database = OwnDatabase(django_db_blocker, engine.postgres.url)
-    database.upstream("echo", upstream.port)
-    return database
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +214,35 @@ def test_four_gateways_at_once_may_come_before_the_tables(
     for gateway in four:
         assert within(RECOVERY, lambda: is_well(gateway, keys))  # noqa: B023  here
         assert gateway.errors() == []
+
+
+def test_what_was_on_lease_of_another_database_is_not_spent(
+    start: Start, own: OwnDatabase, engine: Engine
+) -> None:
+    """An older copy was put back: it knows of no lease, and of more that was spent. The ledger's
+    connection comes later than the fence's, by which the process learns of it."""
+    own.execute("DELETE FROM apikeys_lease")  # of processes that were killed before
+    gateway = start(1, DATABASE_URL=own.url).wait_until_ready()
+    key = own.key_for(f"k-{uuid.uuid4().hex[:6]}", "echo", monthly=1000)
+    assert {gateway.get("/proxy/echo/x", key).status for _ in range(20)} == {200}
+    ((process,),) = own.fetch("SELECT DISTINCT process FROM apikeys_lease")
+    engine.kill()
+    time.sleep(FENCE)
+    for pid in gateway.children():
+        os.kill(pid, signal.SIGSTOP)
+    engine.start()
+    own.execute("DELETE FROM apikeys_lease")
+    own.execute('UPDATE apikeys_counter SET used = 995, leased = 0 WHERE "limit" = 1000')
+    with psycopg.connect(own.conninfo, autocommit=True) as hand:
+        hand.execute(ALONE_SQL, (f"ledger {process}",))
+        with Crowd(gateway, {"few": key}) as crowd:
+            for pid in gateway.children():
+                os.kill(pid, signal.SIGCONT)
+            time.sleep(BAD_SECONDS)
+            hand.close()
+            assert within(RECOVERY, lambda: crowd.statuses("few")[429] > 0)
+
+    assert crowd.statuses("few").keys() <= {200, 429, 503}
+    assert crowd.statuses("few")[200] == 5
+    assert own.fetch('SELECT used FROM apikeys_counter WHERE "limit" = 1000') == [(1000,)]
+    assert gateway.errors() == []

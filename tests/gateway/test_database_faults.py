@@ -5,11 +5,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
 import psycopg
 import pytest
-from pytest_django.plugin import DjangoDbBlocker
 
 from tests.gateway.books import used
 from tests.gateway.conftest import Start
@@ -17,8 +15,8 @@ from tests.gateway.engine import Engine, OwnDatabase, children
 from tests.gateway.outages import Crowd, memory
 from tests.gateway.processes import Gateway
 from tests.gateway.test_lock_out import unknown
-from tests.gateway.wire import Server
 
+pytest_plugins = ["tests.gateway.own_engines"]
 pytestmark = pytest.mark.slow
 
 PROCESSES = 4
@@ -31,21 +29,6 @@ OWN = 8  # processes that the server needs for itself
 GROWTH = 48.0  # MiB, of all processes together
 BAD_SECONDS = 10
 TABLES = {"keys locked": "apikeys_apikey", "counters locked": "apikeys_counter"}
-
-
-@pytest.fixture(scope="module")
-def engine(directory: Path) -> Iterator[Engine]:
-    made = Engine(directory / uuid.uuid4().hex[:6])
-    yield made
-    made.thaw()
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def own(engine: Engine, django_db_blocker: DjangoDbBlocker, upstream: Server) -> OwnDatabase:
-    database = OwnDatabase(django_db_blocker, engine.postgres.url)
-    database.upstream("echo", upstream.port)
-    return database
 
 
 @pytest.fixture

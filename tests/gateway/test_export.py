@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pytest_django.plugin import DjangoDbBlocker
 
 from momentry.supervisor.places import ROOT
 from tests.gateway.conftest import Database, Start, own_database
@@ -34,9 +33,9 @@ SELECT max(query_start) FROM pg_stat_activity
 
 
 @pytest.fixture(scope="module")
-def filled(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
+def filled(migrated: Database) -> Iterator[Database]:
     """A database of its own: to delete so many rows would take longer than the tests."""
-    with own_database(django_db_blocker, "export") as made:
+    with own_database(migrated, "export") as made:
         made.execute(FILL, ROWS)
         yield made
 

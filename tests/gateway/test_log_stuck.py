@@ -9,11 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from pathlib import Path
 
 import psycopg
 import pytest
-from pytest_django.plugin import DjangoDbBlocker
 
 from proxy.gateway.loglink import PATIENCE_SECONDS
 from proxy.gateway.ring import CAPACITY
@@ -25,9 +23,10 @@ from tests.gateway.logbooks import faults, ids, now
 from tests.gateway.outages import memory
 from tests.gateway.processes import request, rows_of
 from tests.gateway.test_log_sampling import figure
-from tests.gateway.wire import Server, within
+from tests.gateway.wire import within
 from tests.gateway.wiretap import Wiretap
 
+pytest_plugins = ["tests.gateway.own_engines"]
 pytestmark = pytest.mark.slow
 PROCESSES = 2
 RECOVERY = 6.0
@@ -169,20 +168,10 @@ def test_a_stop_says_what_it_could_not_write(start: Start, database: Database, s
     assert ids(database, secret) == []
 
 
-@pytest.fixture
-def engine(directory: Path) -> Iterator[Engine]:
-    made = Engine(directory / uuid.uuid4().hex[:6])
-    yield made
-    made.thaw()
-    made.kill()
-
-
 def test_a_database_that_stands_still_costs_no_row(
-    start: Start, engine: Engine, django_db_blocker: DjangoDbBlocker, upstream: Server
+    start: Start, own: OwnDatabase, engine: Engine
 ) -> None:
     """Longer than a connection is waited for; those who were told 503 have their rows too."""
-    own = OwnDatabase(django_db_blocker, engine.postgres.url)
-    own.upstream("echo", upstream.port)
     secret = own.key_for("frozen", "echo")
     gateway = start(PROCESSES, DATABASE_URL=own.url).wait_until_ready()
     crowd = Crowd(gateway, secret, 8, pause=0.05)

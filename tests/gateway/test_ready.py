@@ -5,13 +5,13 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 import pytest
-from pytest_django.plugin import DjangoDbBlocker
 
 from momentry.supervisor.valkey import Valkey
 from tests.gateway.conftest import Start
@@ -19,37 +19,12 @@ from tests.gateway.engine import Engine, OwnDatabase
 from tests.gateway.processes import Gateway, request
 from tests.gateway.wire import Server, unix_server, within
 
+pytest_plugins = ["tests.gateway.own_engines"]
 pytestmark = pytest.mark.slow
 
 SOON = 5.0
 ASKERS = 60
 PROBE = "SELECT app, name FROM django_migrations%"
-
-
-@pytest.fixture(scope="module")
-def engine(directory: Path) -> Iterator[Engine]:
-    made = Engine(directory / uuid.uuid4().hex[:6])
-    yield made
-    made.thaw()
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def own(engine: Engine, django_db_blocker: DjangoDbBlocker, upstream: Server) -> OwnDatabase:
-    database = OwnDatabase(django_db_blocker, engine.postgres.url)
-    database.upstream("echo", upstream.port)
-    return database
-
-
-@pytest.fixture
-def valkey(directory: Path) -> Iterator[Valkey]:
-    place = directory / uuid.uuid4().hex[:6]
-    place.mkdir()
-    made = Valkey(place / "data", place, place / "log", durable=False)
-    made.start()
-    assert within(15, made.ready)
-    yield made
-    made.child.kill()
 
 
 def says(gateway: Gateway, status: int, reason: bytes = b"") -> bool:
@@ -75,6 +50,7 @@ def held(own: OwnDatabase, statement: str) -> Iterator[None]:
 def no_ledger(own: OwnDatabase) -> Iterator[None]:
     """The ledger's connection ends, and its next one waits for ours."""
     locks = "SELECT pid, classid, objid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    assert within(SOON, lambda: len(own.fetch(locks)) == 1)  # another gateway's may end just now
     with psycopg.connect(own.conninfo, autocommit=True) as holder:
         ((pid, high, low),) = holder.execute(locks).fetchall()
         number = int.from_bytes(high.to_bytes(4) + low.to_bytes(4), signed=True)
@@ -83,46 +59,105 @@ def no_ledger(own: OwnDatabase) -> Iterator[None]:
         yield
 
 
-def test_each_state_is_told_and_so_is_its_end(
-    start: Start, own: OwnDatabase, engine: Engine, valkey: Valkey, directory: Path
-) -> None:
+class Around(NamedTuple):
+    """What a gateway depends on."""
+
+    own: OwnDatabase
+    engine: Engine
+    django: list[Server]  # the last one answers
+    path: str
+
+
+@pytest.fixture(scope="module")
+def around(own: OwnDatabase, engine: Engine, directory: Path) -> Iterator[Around]:
     path = str(directory / f"{uuid.uuid4().hex[:6]}.sock")
-    django = unix_server(path)
-    renamed = "ALTER TABLE proxy_upstream RENAME TO hidden"
-    own.execute(renamed)
-    given = {"DATABASE_URL": own.url, "REDIS_URL": valkey.url, "DJANGO_SOCKET": path}
-    gateway = start(DB_ACQUIRE_TIMEOUT_SECONDS="0.3", DRAIN_SECONDS="1", **given)
-    gateway.wait_until_listening()
-    assert says(gateway, 503, b"The upstreams were not read yet.")
-    own.execute("ALTER TABLE hidden RENAME TO proxy_upstream")
-    assert says(gateway, 200)
+    made = Around(own, engine, [unix_server(path)], path)
+    yield made
+    made.django[-1].stop()
 
-    valkey.child.kill()
-    assert not within(1.2, lambda: gateway.get("/readyz").status != 200)  # it does without
 
-    with held(own, "UPDATE common_fence SET generation = generation"):
-        assert says(gateway, 503, b"This process cannot follow changes.")
-    assert says(gateway, 200)
-    with no_ledger(own):
-        assert says(gateway, 503, b"This process cannot count quotas.")
-    assert says(gateway, 200)
+@pytest.fixture(scope="module")
+def steady(start_once: Start, around: Around) -> Gateway:
+    """One for all that comes and goes around it."""
+    given = {"DATABASE_URL": around.own.url, "DJANGO_SOCKET": around.path}
+    return start_once(DB_ACQUIRE_TIMEOUT_SECONDS="0.3", **given).wait_until_ready()
 
-    django.listener.shutdown(socket.SHUT_RDWR)  # to close it would leave it to its thread
-    django.stop()
-    assert says(gateway, 503, b"The application does not answer.")
-    Path(path).unlink()
-    django = unix_server(path)
-    assert says(gateway, 200)
 
+@contextmanager
+def no_application(around: Around) -> Iterator[None]:
+    gone = around.django[-1]
+    gone.listener.shutdown(socket.SHUT_RDWR)  # to close it would leave it to its thread
+    gone.stop()
+    try:
+        yield
+    finally:
+        Path(around.path).unlink()
+        around.django.append(unix_server(around.path))
+
+
+@contextmanager
+def stopped(engine: Engine) -> Iterator[None]:
     engine.stop()
-    assert says(gateway, 503, b"database_unavailable")
-    assert gateway.get("/healthz").status == 200
-    engine.start()
-    assert says(gateway, 200)
+    try:
+        yield
+    finally:
+        engine.start()
+
+
+@contextmanager
+def frozen(engine: Engine) -> Iterator[None]:
     engine.freeze()
-    assert says(gateway, 503, b"database_unavailable")
-    engine.thaw()
+    try:
+        yield
+    finally:
+        engine.thaw()
+
+
+Fault = Callable[[Around], AbstractContextManager[None]]
+FAULTS: dict[str, tuple[Fault, bytes]] = {
+    "the fence stands still": (
+        lambda around: held(around.own, "UPDATE common_fence SET generation = generation"),
+        b"This process cannot follow changes.",
+    ),
+    "no ledger": (lambda around: no_ledger(around.own), b"This process cannot count quotas."),
+    "no application": (no_application, b"The application does not answer."),
+    "database stopped": (lambda around: stopped(around.engine), b"database_unavailable"),
+    "database frozen": (lambda around: frozen(around.engine), b"database_unavailable"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_missing_is_told_and_so_is_its_end(
+    steady: Gateway, around: Around, fault: str
+) -> None:
+    begin, reason = FAULTS[fault]
+    assert says(steady, 200)
+
+    with begin(around):
+        assert says(steady, 503, reason)
+        assert steady.get("/healthz").status == 200
+
+    assert says(steady, 200)
+
+
+def test_a_start_is_told_until_the_upstreams_were_read(start: Start, own: OwnDatabase) -> None:
+    own.execute("ALTER TABLE proxy_upstream RENAME TO hidden")
+    try:
+        gateway = start(DATABASE_URL=own.url).wait_until_listening()
+        assert says(gateway, 503, b"The upstreams were not read yet.")
+    finally:
+        own.execute("ALTER TABLE hidden RENAME TO proxy_upstream")
+
     assert says(gateway, 200)
+
+
+def test_without_valkey_it_is_ready_until_its_own_end(
+    start: Start, own: OwnDatabase, valkey: Valkey
+) -> None:
+    given = {"DATABASE_URL": own.url, "REDIS_URL": valkey.url, "DRAIN_SECONDS": "1"}
+    gateway = start(**given).wait_until_ready()
+    valkey.child.kill()
+    assert not within(1.2, lambda: gateway.get("/readyz").status != 200)
 
     busy = gateway.connect().send(b"POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
     asking = gateway.connect().send(request("GET", "/readyz"))
@@ -132,7 +167,6 @@ def test_each_state_is_told_and_so_is_its_end(
     assert asking.send(request("GET", "/readyz")).answer().status == 503
     busy.send(b"x")
     assert gateway.stop() == 0
-    django.stop()
 
 
 def test_who_asks_often_takes_no_connection_from_others(start: Start, own: OwnDatabase) -> None:

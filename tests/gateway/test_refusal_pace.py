@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
-from pytest_django.plugin import DjangoDbBlocker
 
 from apikeys import phc
 from apikeys.gate.slow import REFUSAL_SECONDS, SLOW_REFUSAL_SECONDS
@@ -38,8 +37,8 @@ class Stage(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def house(django_db_blocker: DjangoDbBlocker) -> Iterator[Database]:
-    with own_database(django_db_blocker, "pace") as made:
+def house(migrated: Database) -> Iterator[Database]:
+    with own_database(migrated, "pace") as made:
         yield made
 
 

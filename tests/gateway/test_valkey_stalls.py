@@ -4,8 +4,6 @@ answers again, so that a stall gives no second limit away."""
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,24 +13,13 @@ from tests.gateway.crowd import Crowd
 from tests.gateway.limited import limited, room
 from tests.gateway.processes import Gateway
 from tests.gateway.test_burst_limits import statuses
-from tests.gateway.wire import within
 
+pytest_plugins = ["tests.gateway.own_engines"]
 pytestmark = pytest.mark.slow
 PROCESSES, CLIENTS, FEW = 4, 32, 6
 STALL = 0.5  # seconds; a tenth is waited for
 AWAY = 2.5  # until all processes have asked again, and what lay still went back
 COUNTED_ALONE = "counted per process"  # what is logged of it
-
-
-@pytest.fixture
-def valkey(tmp_path_factory: pytest.TempPathFactory, directory: Path) -> Iterator[Valkey]:
-    place = directory / tmp_path_factory.mktemp("s").name  # short: a unix socket's path
-    place.mkdir()
-    made = Valkey(place / "data", place, place / "log", durable=False)
-    made.start()
-    assert within(10, made.ready)
-    yield made
-    made.child.kill()
 
 
 @pytest.fixture
