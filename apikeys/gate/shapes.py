@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 Fits = Callable[[Any], bool]
+LARGEST: Final = 2**63 - 1  # Valkey's numbers have 64 bits; no time can be told by larger ones
 
 
 def anything(_reply: Any) -> bool:
@@ -12,7 +13,7 @@ def anything(_reply: Any) -> bool:
 
 
 def is_number(reply: Any) -> bool:
-    return isinstance(reply, int)
+    return isinstance(reply, int) and abs(reply) <= LARGEST
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ import threading
 import time
 from typing import Final
 
-from apikeys.gate import windows
+from apikeys.gate import shapes, windows
 from apikeys.gate.effects import Enter, Entered
 from apikeys.gate.local import Local
 from apikeys.gate.verdict import Entry
@@ -31,7 +31,9 @@ class Entrance:
         if token:
             self.keep_renewing()
         arguments = windows.enter_arguments(effect, places, token)
-        reply = self.valkey.ask(windows.ENTER_SCRIPT, windows.enter_keys(places), arguments)
+        keys = windows.enter_keys(places)
+        fits = shapes.numbers(1 + 2 * len(keys))
+        reply = self.valkey.ask(windows.ENTER_SCRIPT, keys, arguments, fits)
         with self.lock:
             if reply is None:
                 return self.local.enter(effect, places, token, time.monotonic())
@@ -79,7 +81,9 @@ class Entrance:
     def ask_about(self, slots: tuple[Slot, ...], what: str) -> list[int]:
         keys = tuple(key for key, _ in slots)
         arguments = windows.renew_arguments(slots, what)
-        reply: list[int] | None = self.valkey.ask(windows.RENEW_SCRIPT, keys, arguments)
+        reply: list[int] | None = self.valkey.ask(
+            windows.RENEW_SCRIPT, keys, arguments, shapes.places(len(keys))
+        )
         return reply or []
 
 

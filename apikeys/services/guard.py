@@ -11,6 +11,7 @@ from apikeys.digest import Peppers
 from apikeys.gate import lockout
 from apikeys.gate.addresses import block_of
 from apikeys.gate.lockout import ADDRESS, Memory, Permit, Rules, Slot, mark_of, slot_of_key
+from apikeys.gate.shapes import is_number, numbers
 from apikeys.services.valkey import Valkey, get_valkey
 
 
@@ -35,7 +36,7 @@ class Guard:
         if known is not None:
             return known
         keys = lockout.look_keys(place, mark, slot)
-        reply = self.valkey.ask(lockout.LOOK_SCRIPT, keys, slot.arguments)
+        reply = self.valkey.ask(lockout.LOOK_SCRIPT, keys, slot.arguments, numbers(2))
         with self.lock:
             if reply is None:
                 return self.memory.look(place, mark, now, slot)
@@ -47,7 +48,7 @@ class Guard:
         with self.lock:
             counted = self.memory.count(place, now)
         keys = lockout.count_keys(place)
-        reply = self.valkey.ask(lockout.COUNT_SCRIPT, keys, self.rules.arguments)
+        reply = self.valkey.ask(lockout.COUNT_SCRIPT, keys, self.rules.arguments, is_number)
         if reply is None:
             return counted
         with self.lock:
