@@ -35,10 +35,11 @@ async def follow_changes(
 
 
 def give_up_leases(core: "Core") -> None:
-    """They may be another database's; what is this one's goes back."""
+    """They may be another database's; what is this one's goes back. At once: the ledger's own
+    connection may come long after the fence's, and until then requests would spend them."""
     keeper = core.door.keeper
-    held = [purse.counter for purse in keeper.purses.purses.values()]
-    keeper.recall(",".join(map(str, held)))
+    keeper.purses.give_up_all()
+    keeper.wake.set()
 
 
 def is_touched(exchange: "Exchange", changes: tuple[Change, ...]) -> bool:

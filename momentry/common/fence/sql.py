@@ -21,7 +21,8 @@ WITH held AS MATERIALIZED (
     SELECT %(process)s, %(applied)s, clock_timestamp() + %(lease)s * interval '1 second' FROM held
     ON CONFLICT (id) DO UPDATE SET acked = excluded.acked, expires_at = excluded.expires_at
 )
-SELECT generation, clock_timestamp(), concat(pg_postmaster_start_time(), tableoid) FROM held
+SELECT generation, clock_timestamp(), concat(pg_postmaster_start_time(), tableoid,
+  (SELECT oid FROM pg_database WHERE datname = current_database())) FROM held
 """
 # A statement of its own: RENEW may have waited for a change that its own snapshot cannot see.
 CHANGES: Final = """
