@@ -14,6 +14,7 @@ from proxy.gateway.head import (
 )
 
 MAX_LINE: Final = 1024  # bytes of one chunk-size line with its extensions
+MAX_NEXT: Final = MAX_LINE + 2  # where the line end of the chunk before is read with it
 
 QUOTED: Final = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*+"'
 SIZE: Final = (
@@ -67,12 +68,13 @@ class ChunkedDecoder:
 
     def read_size(self, data: bytes, at: int) -> int:
         held = len(self.tail)
-        line = self.tail + data[at : at + MAX_LINE] if held else data
+        most = MAX_LINE if self.first else MAX_NEXT
+        line = self.tail + data[at : at + most] if held else data
         start = 0 if held else at
         found = (FIRST_LINE if self.first else NEXT_LINE).match(line, start)
         if found is None:
-            return self.hold_part(line[start : start + MAX_LINE], len(data))
-        if found.end() - start > MAX_LINE:
+            return self.hold_part(line[start : start + most], most, len(data))
+        if found.end() - start > most:
             raise BadMessage(self.code, "A chunk-size line is too long.")
         self.tail = b""
         self.first = False
@@ -82,10 +84,10 @@ class ChunkedDecoder:
             raise BadMessage(self.code, "A chunk is too large.")
         return at + found.end() - start - held
 
-    def hold_part(self, part: bytes, consumed: int) -> int:
+    def hold_part(self, part: bytes, most: int, consumed: int) -> int:
         """Keep the beginning of a size line, if it can still become one."""
         possible = (FIRST_PART if self.first else NEXT_PART).fullmatch(part)
-        if possible is None or len(part) >= MAX_LINE:
+        if possible is None or len(part) >= most:
             raise BadMessage(self.code, "A chunk is malformed.")
         self.tail = part
         return consumed

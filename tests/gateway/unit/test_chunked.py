@@ -107,7 +107,11 @@ def test_an_upstreams_bad_chunk_is_the_upstreams_failure():
 @pytest.mark.parametrize(("length", "accepted"), [(MAX_LINE, True), (MAX_LINE + 1, False)])
 def test_a_size_line_has_a_limit_at_any_split(length, accepted):
     line = b"1;" + b"a" * (length - 4) + b"\r\n"
-    for parts in ([line], [line[:9], line[9:]], [line[:-1], line[-1:]]):
+    cuts = [[line], [line[:9], line[9:]], [line[:-1], line[-1:]]]
+    later = b"1\r\nz\r\n" + line
+    cuts += [[later[:at], later[at:]] for at in (0, 4, 5, 6, 9, -1)]
+    cuts += [[later[:4], later[4:-1], later[-1:]]]
+    for parts in cuts:
         try:
             feed_all(parts)
         except BadMessage:
