@@ -43,7 +43,13 @@ class Answering(Facts, ABC):
     def interim(self, response: ResponseHead) -> None:
         """100 was answered here, if it was asked for; HTTP/1.0 knows no 1xx."""
         if response.status != 100 and self.head.version == 11:
+            self.withhold(response)
             self.client.write(interim_to_client(response))
+
+    def withhold(self, response: ResponseHead) -> None:
+        """The credential is not the client's to know."""
+        if self.target is not None and (own := self.target.destination.injection.spellings):
+            response.withhold(own)
 
     def response_whole(
         self, response: ResponseHead, body: bytes, leave: Callable[[], None]
@@ -71,6 +77,7 @@ class Answering(Facts, ABC):
             forwarding.read_django(self, response)
         else:
             limits = self.limits()
+            self.withhold(response)
         if not response.bodiless and (response.content_length or 0) > self.max_response:
             raise BadMessage("upstream_failed", forwarding.TOO_LARGE)
         self.status = response.status

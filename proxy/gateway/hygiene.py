@@ -26,7 +26,6 @@ REQUEST_ID_FIELD: Final = b"X-Momentry-Request-Id: "
 OUR_COOKIES: Final = b"momentry_"  # what Django's own are called, see momentry.settings
 # A browser sends back the value alone of a cookie without a name, and Django strips these blanks.
 NAMELESS: Final = b"= \t\x85\xa0"
-NOTHING: Final[frozenset[bytes]] = frozenset()
 
 Parts = list[bytes]
 
@@ -200,9 +199,7 @@ def frame_answer(parts: Parts, response: ResponseHead, version: int, *, close: b
 
 def relay_fields(parts: Parts, response: ResponseHead, request_id: bytes, *, foreign: bool) -> bool:
     """The answer's own fields in their order; True when none of them is a RateLimit field."""
-    nominated, unlimited = response.nominated, True
-    if nominated <= HOP_BY_HOP:  # these go anyway
-        nominated = NOTHING
+    nominated, unlimited = response.nominated - HOP_BY_HOP, True  # these go anyway
     for (name, value), line, _ in response.lines:
         if nominated and name in nominated:
             continue

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from base64 import b64encode
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, quote_plus, unquote_to_bytes
 
 from proxy.gateway.head import TOKEN
 from proxy.gateway.names import OURS, is_guarded
@@ -12,6 +12,7 @@ from proxy.gateway.names import OURS, is_guarded
 TEMPLATE: Final = re.compile(rb"(" + TOKEN + rb"):[\t ]*+([\x20-\x7e\x80-\xff]++)")
 VALUE: Final = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
 PLACE: Final = b"{credential}"
+ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Injection:
     field: bytes = b""  # its lower-case name: the client's own field of that name is removed
     parameter: bytes = dataclasses.field(default=b"", repr=False)
     parameter_name: bytes = b""  # decoded; the client's own parameters of that name are removed
+    # How an upstream might write the parameter in its answer, where no client may read it.
+    spellings: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
 
 
 NONE: Final = Injection()
@@ -54,7 +57,28 @@ def query_parameter(name: str, credential: str) -> Injection:
     if not name:
         raise ValueError("The query parameter needs a name.")
     pair = f"{quote(name, safe='')}={quote(credential, safe='')}"
-    return Injection(parameter=pair.encode(), parameter_name=name.encode())
+    return Injection(
+        parameter=pair.encode(),
+        parameter_name=name.encode(),
+        spellings=spellings(name, credential),
+    )
+
+
+def spellings(name: str, credential: str) -> tuple[bytes, ...]:
+    """The longest first: none is left half."""
+    values = {quote(credential, safe=""), quote(credential), quote_plus(credential), credential}
+    pairs = {f"{said}={value}" for said in {quote(name, safe=""), name} for value in values}
+    pairs |= {ESCAPE.sub(lambda found: found[0].lower(), pair) for pair in pairs}
+    return tuple(sorted((pair.encode() for pair in pairs), key=len, reverse=True))
+
+
+def withheld(value: bytes, own: tuple[bytes, ...]) -> bytes:
+    """A field's value without the parameter: a redirect may repeat the query it came in."""
+    for spelling in own:
+        if spelling in value:
+            for text in (b"&" + spelling, spelling + b"&", spelling):
+                value = value.replace(text, b"")
+    return value
 
 
 def inject_query(query: bytes | None, injection: Injection) -> bytes | None:

@@ -15,7 +15,8 @@ from proxy.gateway.head import (
     read_special,
     tokens,
 )
-from proxy.gateway.lines import MALFORMED, Line, read_lines
+from proxy.gateway.injection import withheld
+from proxy.gateway.lines import MALFORMED, Line, read_lines, read_new
 
 SWITCHING: Final = 101
 STATUS_LINE: Final = re.compile(
@@ -50,6 +51,15 @@ class ResponseHead:
     @property
     def headers(self) -> Fields:
         return [line.field for line in self.lines]
+
+    def withhold(self, own: tuple[bytes, ...]) -> None:
+        """Of an upstream whose credential is a query parameter: no field may tell it."""
+        self.lines = [
+            read_new(b"%b:%b" % (line.field[0], withheld(line.field[1], own)))
+            if any(spelling in line.field[1] for spelling in own)
+            else line
+            for line in self.lines
+        ]
 
     @property
     def interim(self) -> bool:

@@ -219,6 +219,8 @@ class UpstreamSide(asyncio.Protocol):
         self.is_lost = True
         if error is not None and self.exchange is not None and not self.exchange.request_sent:
             read_rest(self)
+        if error is None and self.pool.context is not None:
+            error = ConnectionResetError()  # over TLS a regular end is eof_received()
         self.ended(error)
         self.pool.forget(self)
 

@@ -208,6 +208,8 @@ class Server:
 
     def secure(self, connection: socket.socket) -> None:
         if self.context is not None:
+            # Else what follows the session's tickets waits for a delayed acknowledgement.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
                 connection = self.context.wrap_socket(connection, server_side=True)
             except OSError:

@@ -1,0 +1,63 @@
+"""PRX-11: a credential in the query comes back in no field, however the upstream writes it."""
+
+import pytest
+
+from tests.gateway.conftest import Database
+from tests.gateway.misbehaving import OK, row_of, says
+from tests.gateway.processes import Gateway, request
+from tests.gateway.wire import Server, Wire
+
+SPELLINGS = ["k=s3%20cret%26", "k=s3 cret&", "k=s3+cret%26"]
+URLS = {
+    "/there?{}": "/there?",
+    "https://host.test/a?x=1&{}": "https://host.test/a?x=1",
+    "/there?{}&x=%2F#end": "/there?x=%2F#end",
+    "/there?y&{}&x": "/there?y&x",
+}
+
+
+@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_redirect_is_relayed_without_it(
+    gateway: Gateway, key: str, upstream: Server, url: str, spelling: str
+) -> None:
+    place = url.format(spelling)
+    fields = f"Location: {place}\r\nContent-Location: {place}\r\nX-Other: k=1\r\n"
+    moved = f"HTTP/1.1 302 Found\r\n{fields}Content-Length: 0\r\n\r\n"
+    hints = f"HTTP/1.1 103 Early Hints\r\nLink: <{place}>\r\n\r\n"
+    upstream.on("/moved", says(hints.encode() + moved.encode()))
+
+    wire = gateway.connect().send(request("GET", "/proxy/query/moved", key))
+    early, got = wire.head(), wire.answer()
+
+    assert (early.status, got.status) == (103, 302)
+    assert early.field("link") == f"<{URLS[url]}>"
+    assert got.field("location") == got.field("content-location") == URLS[url]
+    assert got.field("x-other") == "k=1"
+
+
+def test_what_it_was_sent_is_given_back_without_it(
+    gateway: Gateway, key: str, upstream: Server, database: Database
+) -> None:
+    sent: list[bytes] = []
+
+    def bounce(wire: Wire, head: bytes) -> None:
+        sent.append(head.split(b" ")[1])
+        wire.send(b"HTTP/1.1 301 Moved\r\nLocation: " + sent[0] + b"/\r\nContent-Length: 0\r\n\r\n")
+
+    upstream.on("/bounce", bounce)
+
+    got = gateway.get("/proxy/query/bounce?a=%41", key)
+
+    assert sent == [b"/bounce?a=%41&k=s3%20cret%26"]
+    assert got.field("location") == "/bounce?a=%41/"
+    assert "cret" not in str(row_of(database, got.field("x-request-id")))
+
+
+def test_other_upstreams_may_say_what_they_like(
+    gateway: Gateway, key: str, upstream: Server
+) -> None:
+    told = OK + b"Location: /?k=s3%20cret%26\r\nContent-Length: 0\r\n\r\n"
+    upstream.on("/free", says(told))
+
+    assert gateway.get("/proxy/echo/free", key).field("location") == "/?k=s3%20cret%26"
