@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from celery.schedules import crontab
 
+from momentry.common.egress.allowed import read_allowed
 from momentry.common.env import Environment, fail
 from momentry.database import database
 
@@ -47,6 +48,7 @@ RATE_LIMIT_MAX_ATTEMPTS = env.integer("RATE_LIMIT_MAX_ATTEMPTS", 5, low=1, high=
 RATE_LIMIT_WINDOW_SECONDS = env.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1, high=86_400)
 LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
+EGRESS_ALLOW = read_allowed(env)
 
 INSTALLED_APPS = [
     "unfold",

@@ -3,11 +3,16 @@
 import ipaddress
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
+
+from momentry.common.egress.hosts import BadHostError, check_host
+from momentry.common.egress.rules import Kind
 
 
 def validate_base_url(text: str) -> None:
-    """``http(s)://host[:port][/path]``: bare container names pass; user, query, fragment do not."""
+    """``http(s)://host[:port][/path]``: bare container names pass; user, query, fragment do not,
+    nor an address that the gateway would not dial (EGRESS_ALLOW lists the exceptions)."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -19,6 +24,12 @@ def validate_base_url(text: str) -> None:
         raise ValidationError("No user, query or fragment in the address.")
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         raise ValidationError("Printable ASCII without spaces or backslashes only.")
+    if "[" in parts.netloc and ":" not in parts.hostname:  # IPvFuture, RFC 3986 §3.2.2
+        raise ValidationError("Only an IPv6 address stands in brackets.")
+    try:
+        check_host(parts.hostname, Kind.SERVICE, settings.EGRESS_ALLOW.networks)
+    except BadHostError as error:
+        raise ValidationError(str(error)) from None
 
 
 def validate_network(text: str) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from apikeys.gate.door import AsyncDoor
+from proxy.gateway.egress import Egress
 from proxy.gateway.fence import Fence
 from proxy.gateway.load import Load
 from proxy.gateway.metrics import EXCEPTIONS, Metrics
@@ -37,6 +38,7 @@ class Core:
         "django",
         "door",
         "draining",
+        "egress",
         "ending",
         "fence",
         "hold_key",
@@ -76,6 +78,7 @@ class Core:
         self.decision_key = decision_key
         place = settings.django
         self.django = Pool(loop, Endpoint(place.path, place.host, place.port), DJANGO_IDLE)
+        self.egress = Egress(settings.egress, loop.time)
         self.pools: dict[Endpoint, Pool] = {}
         self.table = Table()
         self.pace = Pace(loop)
@@ -93,7 +96,7 @@ class Core:
     def pool(self, endpoint: Endpoint) -> Pool:
         pool = self.pools.get(endpoint)
         if pool is None:
-            pool = self.pools[endpoint] = Pool(self.loop, endpoint, FOREIGN_IDLE)
+            pool = self.pools[endpoint] = Pool(self.loop, endpoint, FOREIGN_IDLE, self.egress)
         return pool
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":

@@ -6,6 +6,7 @@ from collections import deque
 from random import uniform
 from typing import Final, NamedTuple
 
+from proxy.gateway.egress import Egress
 from proxy.gateway.resolver import Resolver
 from proxy.gateway.tls import Context, tls_context
 from proxy.gateway.upstream_side import UpstreamSide
@@ -38,10 +39,12 @@ class PoolBusyError(Exception):
 
 class Pool:
     """``open`` counts standing and rising connections; nobody dials without having counted.
-    ``retries``: requests that run for the second time."""
+    ``retries``: requests that run for the second time. ``egress``: judges every address before
+    it is dialled; None where the operator's own setting names the place, as Django's does."""
 
     __slots__ = (
         "context",
+        "egress",
         "endpoint",
         "idle",
         "loop",
@@ -54,9 +57,14 @@ class Pool:
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, endpoint: Endpoint, max_idle: float
+        self,
+        loop: asyncio.AbstractEventLoop,
+        endpoint: Endpoint,
+        max_idle: float,
+        egress: Egress | None = None,
     ) -> None:
         self.loop = loop
+        self.egress = egress
         self.endpoint = endpoint
         self.max_idle = max_idle
         self.context: Context | None = tls_context(endpoint.tls) if endpoint.tls else None
@@ -129,8 +137,11 @@ class Pool:
         return side
 
     async def connect_somewhere(self, deadline: float) -> UpstreamSide:
-        """Each address in turn, with an equal share of the time that is left."""
+        """Each address in turn, with an equal share of the time that is left. What is judged is
+        what is dialled: nobody looks the name up in between (DNS rebinding)."""
         left = list(await self.resolver.addresses())
+        if self.egress is not None:
+            left = self.egress.permitted(self.endpoint.host, left)
         while True:
             address = left.pop(0)
             now = self.loop.time()

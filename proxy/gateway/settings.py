@@ -8,6 +8,7 @@ from typing import Final
 
 from apikeys.gate.forwarded import TrustedNetworks
 from apikeys.gate.lockout import Rules
+from momentry.common.egress.allowed import NOTHING, Allowed, read_allowed
 from momentry.common.env import ConfigurationError, Environment
 
 POSTGRES: Final = ("postgresql", "postgres")
@@ -47,6 +48,7 @@ class Settings:
     max_connections: int = 8192
     max_buffered_mib: int = 512
     slow_request_ms: int = 10_000
+    egress: Allowed = NOTHING
 
 
 def read_settings(environment: Environment, *, workers: int | None = None) -> Settings:
@@ -74,6 +76,7 @@ def read_settings(environment: Environment, *, workers: int | None = None) -> Se
         max_connections=environment.integer("GATEWAY_MAX_CONNECTIONS", 8192, low=1, high=500_000),
         max_buffered_mib=environment.integer("GATEWAY_MAX_BUFFERED_MIB", 512, low=1, high=65_536),
         slow_request_ms=environment.integer("SLOW_REQUEST_MS", 10_000, low=0, high=86_400_000),
+        egress=read_allowed(environment),
     )
 
 

@@ -113,6 +113,7 @@ def test_a_form_with_an_error_does_not_repeat_the_credential(house: House, root:
         {"targets-0-base_url": "ftp://127.0.0.1/"}, {"targets-0-base_url": "javascript:alert(1)"},
         {"targets-0-base_url": "http://user:pass@127.0.0.1/"},
         {"targets-0-base_url": "http://127.0.0.1/?a=b"},
+        {"targets-0-base_url": "http://169.254.169.254/"}, {"targets-0-base_url": "http://0xa9fea9fe/"},
         {"injection_template": "Bearer"}, {"injection_name": "Host"},
         {"injection_name": "X-Momentry-Member"}, {"injection": "query", "injection_name": ""},
     ],

@@ -235,6 +235,7 @@ def test_a_second_gateway_on_the_port_is_refused(start: Start) -> None:
         ("DATABASE_URL", "mysql://x:short-secret@h/d"),
         ("DJANGO_SOCKET", "relative"),
         ("TRUSTED_PROXIES", "everybody"),
+        ("EGRESS_ALLOW", "127.1"),
         ("BIND", "localhost?"),
         ("PORT", "70000"),
         ("DRAIN_SECONDS", "-1"),
