@@ -14,6 +14,7 @@ from tests.gateway.fuzz import (
     paths,
     questions,
     requests,
+    usage,
 )
 
 
@@ -37,4 +38,5 @@ TARGETS = {
     "paths": target(paths),
     "questions": target(questions),
     "requests": target(requests),
+    "usage": target(usage),
 }
