@@ -1,5 +1,6 @@
 """Fixtures every test may ask for."""
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,18 @@ from rest_framework.test import APIClient
 from apikeys.services.prover import get_prover
 from momentry.common import throttle
 from tests.gateway.conftest import Database, migrated_database
+
+
+def pytest_sessionstart() -> None:
+    """Nothing that is imported and collected is ever rubbish."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Python's collector would go through half a million objects, half a second each time, in the
+    middle of tests that judge by the clock."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,11 @@
 """Retention: exactly the days that are due go, rolled up before, and nobody waits (LOG-06)."""
 
+import os
+import subprocess
+import sys
 import threading
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +15,11 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from apikeys.models import LogBatch
-from apikeys.requestlog.row import COLUMNS, TABLE
 from apikeys.usage import purge as purging
 from apikeys.usage.purge import purge
 from apikeys.usage.rollup import roll_up_all
+from momentry.supervisor.places import ROOT
+from tests.apikeys.log_copier import Copied
 from tests.apikeys.logs import (
     DAY,
     HOUR,
@@ -32,7 +37,6 @@ from tests.apikeys.logs import (
 from tests.gateway.conftest import Database
 
 pytestmark = pytest.mark.usefixtures("own_rows")
-COPY = f"COPY {TABLE} ({', '.join(COLUMNS)}) FROM STDIN"
 
 
 def all_rolled_up(expected: Any) -> None:
@@ -181,37 +185,40 @@ def test_a_reader_puts_it_off_but_stops_nobody(
     assert purge(day(0), 9) == 2
 
 
+@contextmanager
+def copier(house: Database) -> Iterator[Callable[[], Copied]]:
+    """Commits a COPY of today every few milliseconds until it is asked what it did."""
+    command = [sys.executable, "-m", "tests.apikeys.log_copier", (day(0) + HOUR).isoformat()]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "DATABASE_URL": house.url},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+
+        def stop() -> Copied:
+            rows, slowest = process.communicate()[0].split()
+            return Copied(int(rows), float(slowest))
+
+        try:
+            yield stop
+        finally:
+            process.kill()
+
+
 def test_copies_go_on_during_the_purge(log_house: Database) -> None:
-    """A writer commits a COPY every few milliseconds; its slowest is told."""
     ten_days()
     for number in range(20, 24):
         log(*(call(day(number) + index * HOUR) for index in range(24)))
-    slowest, written, stop = [0.0], [0], threading.Event()
 
-    def write() -> None:
-        with psycopg.connect(log_house.conninfo, autocommit=True) as writer:
-            while not stop.is_set():
-                began = time.monotonic()
-                with writer.cursor().copy(COPY) as copy:
-                    for _ in range(50):
-                        copy.write_row(call(day(0) + HOUR))
-                written[0] += 50
-                slowest[0] = max(slowest[0], time.monotonic() - began)
-                time.sleep(0.002)
-
-    threads = [threading.Thread(target=write) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
+    with copier(log_house) as one, copier(log_house) as other:
         gone = purge(day(0) + NOON, 3)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+        copied = (one(), other())
 
     assert gone == 14 + 4 * 24
-    assert written[0] > 500
-    assert slowest[0] < 0.5
+    assert all(copies.rows > 250 for copies in copied)
+    assert max(copies.slowest for copies in copied) < 0.5
 
 
 def test_the_command_says_what_went_and_what_would_go(
