@@ -1,6 +1,7 @@
 """Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): one effect, one stored answer."""
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from momentry.common.access import Access
+from momentry.common.crypto.keyring import get_ring
 from momentry.common.errors import MomentryError
 from momentry.common.models import IdempotencyRecord
 
@@ -18,6 +20,7 @@ HEADER: Final = "Idempotency-Key"
 MAX_LENGTH: Final = 200
 KEPT: Final = timedelta(hours=24)
 SECRETS: Final = ("api_key", "claim_url")
+PURPOSE: Final = "idempotency fingerprint"
 
 
 def run_once(request: Request, *, route: str, effect: Callable[[], Response]) -> Response:
@@ -41,11 +44,11 @@ def run_once(request: Request, *, route: str, effect: Callable[[], Response]) ->
         records.filter(created_at__lte=timezone.now() - KEPT).delete()
         record = records.first()
         if record is not None:
-            return replay(record, fingerprint(request))
+            return replay(record, request)
         response = effect()
         IdempotencyRecord.objects.create(
             **place,
-            fingerprint=fingerprint(request),
+            fingerprint=fingerprint(request, get_ring().derive(PURPOSE)),
             status=response.status_code,
             body=without_secrets(response.data),
         )
@@ -71,14 +74,17 @@ def lock(mark: bytes) -> None:
         raise MomentryError("idempotency_in_progress", retry_after=1)
 
 
-def fingerprint(request: Request) -> str:
+def fingerprint(request: Request, key: bytes) -> str:
+    """A body may carry a password: without the ring nobody can try which one it was."""
     http = request._request
     text = f"{http.method} {http.get_full_path()}\n".encode() + http.body
-    return hashlib.sha256(text).hexdigest()
+    return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
-def replay(record: IdempotencyRecord, mark: str) -> Response:
-    if record.fingerprint != mark:
+def replay(record: IdempotencyRecord, request: Request) -> Response:
+    """The ring may have got a newer key since the first call."""
+    marks = {fingerprint(request, key) for key in get_ring().derive_all(PURPOSE)}
+    if record.fingerprint not in marks:
         raise MomentryError("idempotency_mismatch")
     return Response(record.body, status=record.status, headers={"Idempotency-Replayed": "true"})
 

@@ -11,7 +11,9 @@ class IdempotencyRecord(models.Model):
     actor = models.CharField(max_length=60)
     route = models.CharField(max_length=100)
     key = models.CharField(max_length=200)
-    fingerprint = models.CharField(max_length=64, help_text="SHA-256 of method, path and body.")
+    fingerprint = models.CharField(
+        max_length=64, help_text="HMAC-SHA-256 of method, path and body."
+    )
     status = models.PositiveSmallIntegerField()
     body = models.JSONField()
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
