@@ -23,6 +23,7 @@ from momentry.metrics import metrics
 from provisioning.api.users import MemberViewSet
 from provisioning.api.webhooks import WordPressWebhook
 from provisioning.views import claim_page
+from proxy.api.upstreams import UpstreamViewSet
 
 admin.autodiscover()
 
@@ -32,6 +33,7 @@ router.register("admin/keys", KeyViewSet, basename="apikey")
 router.register("admin/key-templates", KeyTemplateViewSet, basename="key-template")
 router.register("admin/tiers", TierViewSet, basename="tier")
 router.register("admin/grants", GrantViewSet, basename="grant")
+router.register("admin/upstreams", UpstreamViewSet, basename="upstream")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("me/keys", MyKeyViewSet, basename="my-key")
 

@@ -2,25 +2,30 @@
 
 from typing import Any, Final, cast
 
-from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 
+from apikeys.admin.refusals import RefusalsShown
+from momentry.common.errors import MomentryError
+from momentry.common.handlers import messages_of, pointers
+from momentry.common.ids import uuid7
 from momentry.common.secretforms import SecretsForm, secret_field
 from momentry.common.staff import (
     GREEN,
     RED,
     URLS,
     StaffAdmin,
+    actor_of,
     column,
     link_to_list,
 )
 from momentry.common.themed import ThemedStack
-from proxy.gateway import injection
-from proxy.models import Injection, Target, Upstream
+from proxy.models import Target, Upstream
+from proxy.services.upstreams import FIELDS, change_upstream, delete_upstream, make_upstream
+from proxy.services.wanted import MAX_TARGETS, WantedTarget, check_credential, check_upstream
 
-EXAMPLE: Final = "credential"
 STATES: Final = {"active": GREEN, "off": RED}
 
 
@@ -29,11 +34,24 @@ class TargetForm(SecretsForm[Target]):
     new_credential = secret_field("Credential", "Sent to this upstream with every request.")
 
     def clean_new_credential(self) -> str:
-        """No field line may be broken by it (RFC 9110 §5.5)."""
         value: str = self.cleaned_data["new_credential"]
-        if value and not (value.isascii() and value.isprintable()):
-            raise forms.ValidationError("Printable ASCII characters only.")
+        if value:
+            check_credential(value)
         return value
+
+    def clean(self) -> dict[str, Any]:
+        """As in the API, a credential follows to no other address."""
+        moved = "base_url" in self.changed_data and self.is_set("credential")
+        if moved and not self.data.get(self.add_prefix("new_credential")):
+            self.add_error("new_credential", "Say it again: it is not sent to another address.")
+        return super().clean()
+
+    def wanted(self) -> WantedTarget:
+        given = self.cleaned_data
+        key = given["new_credential"] or None
+        return WantedTarget(
+            given["base_url"], given["weight"], given["is_active"], key, keeps_key=key is None
+        )
 
 
 class TargetInline(ThemedStack):
@@ -43,32 +61,44 @@ class TargetInline(ThemedStack):
     formfield_overrides = URLS
     extra = 0
     min_num = 0
+    max_num = MAX_TARGETS
 
 
-def check_injection(kind: str, name: str, template: str) -> None:
-    """Raises ValueError with a sentence when the gateway could not use this."""
-    if kind == Injection.HEADER:
-        injection.header(f"{name}: {template}", EXAMPLE)
-    elif kind == Injection.QUERY:
-        injection.query_parameter(name, EXAMPLE)
+def targets_of(formset: Any) -> list[WantedTarget] | None:
+    """All that the upstream has from now on; None when nothing changed, which it never has for
+    whoever may not change targets. A form that did not change says what its row says: what else
+    was posted in it counts nothing."""
+    if not formset.has_changed():
+        return None
+    rows = {target.pk: target for target in Target.objects.filter(upstream_id=formset.instance.pk)}
+    found: list[WantedTarget] = []
+    for form in formset.forms:
+        if form in formset.deleted_forms:
+            continue
+        row = rows.get(form.instance.pk)
+        if form.has_changed():
+            found.append(form.wanted())
+        elif row is not None:
+            found.append(WantedTarget(row.base_url, row.weight, row.is_active, keeps_key=True))
+    return found
 
 
 class UpstreamForm(SecretsForm[Upstream]):
     def clean(self) -> dict[str, Any]:
+        """Judged as REST judges it, on a row that is never saved."""
         cleaned = super().clean()
-        try:
-            check_injection(
-                cleaned.get("injection", Injection.NONE),
-                cleaned.get("injection_name", ""),
-                cleaned.get("injection_template", ""),
-            )
-        except ValueError as error:
-            self.add_error("injection", str(error))
+        if not self.errors:
+            slug = cleaned.get("slug", self.instance.slug)
+            given = {name: cleaned[name] for name in FIELDS if name in cleaned}
+            try:
+                check_upstream(Upstream(slug=slug, **given))
+            except ValidationError as error:
+                self.add_error(None, error)
         return cleaned
 
 
 @admin.register(Upstream)
-class UpstreamAdmin(StaffAdmin[Upstream]):
+class UpstreamAdmin(RefusalsShown[Upstream], StaffAdmin[Upstream]):
     form = UpstreamForm
     inlines = [TargetInline]
     list_display = ["slug", "name", "state", "targets_active", "injection", "granted", "calls"]
@@ -93,6 +123,32 @@ class UpstreamAdmin(StaffAdmin[Upstream]):
     def get_readonly_fields(self, request: HttpRequest, obj: Upstream | None = None) -> list[str]:
         """The slug is in clients' URLs, grants and logs: it never changes."""
         return ["slug"] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: Upstream, form: Any, change: bool) -> None:
+        """Together with its targets: one change, one event. An inline takes a new row's key away:
+        "it will be regenerated on the save" (BaseInlineFormSet.add_fields)."""
+        if not change:
+            obj.pk = uuid7()
+
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: list[Any], change: bool
+    ) -> None:
+        for formset in formsets:
+            formset.save(commit=False)  # only to tell the page's history what changed
+        targets = targets_of(formsets[0]) if formsets else None
+        wanted = {name: form.cleaned_data[name] for name in form.changed_data}
+        actor = actor_of(request)
+        try:
+            if change:
+                change_upstream(form.instance.slug, wanted, targets, actor=actor)
+            else:
+                make_upstream(form.instance, targets or (), actor=actor)
+        except ValidationError as error:
+            faults = list(pointers(messages_of(error)))
+            raise MomentryError("invalid_input", errors=faults) from None
+
+    def delete_model(self, request: HttpRequest, obj: Upstream) -> None:
+        delete_upstream(obj.slug, actor=actor_of(request))
 
     @column("state", badge=STATES)
     def state(self, obj: Upstream) -> str:

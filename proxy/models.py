@@ -61,7 +61,10 @@ class Upstream(models.Model):
     first_byte_timeout_ms = milliseconds(60_000, "From the request's end to the answer's head.")
     idle_timeout_ms = milliseconds(60_000, "Between two pieces of an answer.")
     total_timeout_ms = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Whole exchange, milliseconds. Empty is unlimited."
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Whole exchange, milliseconds. Empty is unlimited.",
     )
     max_body_bytes = models.PositiveBigIntegerField(
         null=True, blank=True, help_text="Largest request body. Empty is unlimited."
@@ -75,6 +78,9 @@ class Upstream(models.Model):
         default=1,
         validators=[MaxValueValidator(1000)],
         help_text="Units that one call costs; 0 is free.",
+    )
+    version = models.PositiveIntegerField(
+        default=1, db_default=1, editable=False, help_text="Rises with each change, targets too."
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

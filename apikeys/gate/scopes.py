@@ -18,7 +18,10 @@ MEMBER_SCOPES: Final = frozenset(
 )
 
 SERVICE_TYPES: Final = frozenset({"service", "admin"})
-SERVICE_SCOPES: Final = frozenset({"jobs:work", "hooks:sftpgo"})
+# In no role but admin: given to a service's key by name.
+SERVICE_SCOPES: Final = frozenset(
+    {"jobs:work", "hooks:sftpgo", "upstreams:read", "upstreams:write"}
+)
 METRICS: Final = frozenset({"metrics:read", "usage:read"})
 VALIDATOR: Final = METRICS | {"keys:verify", "keys:read", "members:read"}
 ISSUER: Final = VALIDATOR | {"keys:write", "members:write", "provisioning:write"}

@@ -1,7 +1,7 @@
 """Grants, one at a time: of a tier, a member or a key. A key's are also part of its settings."""
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from apikeys.models import ApiKey, Grant
 from apikeys.services.life import ENDED
@@ -39,6 +39,34 @@ def delete_grant(grant: Grant, *, maker: Maker) -> None:
     check_right(maker, key, specs_of(siblings(grant)))
     note(Kind.GRANT_DELETED, grant, key, maker)
     grant.delete()
+
+
+@transaction.atomic
+def delete_grants_on(upstream: str) -> list[str]:
+    """Of an upstream that goes: whose they were. MomentryError conflict while a key has no other:
+    with none of its own it could call whatever its member or its tier may."""
+    grants = Grant.objects.filter(upstream=upstream)
+    keys = ApiKey.objects.filter(pk__in=grants.exclude(key=None).values("key"))
+    list(keys.select_for_update().order_by("pk").values_list("pk"))
+    check_bound(keys, upstream)
+    subjects = [subject_of(grant) for grant in grants]
+    keys.update(version=F("version") + 1)
+    grants.delete()
+    return subjects
+
+
+def check_bound(keys: QuerySet[ApiKey], upstream: str) -> None:
+    """Those that ended are nobody's any more, and without owner and tier a key has nothing."""
+    others = Grant.objects.filter(key=OuterRef("pk")).exclude(upstream=upstream)
+    alive = keys.filter(revoked_at=None, quarantined_at=None, purged_at=None)
+    bound = alive.exclude(owner=None, tier=None).exclude(Exists(others))
+    if count := bound.count():
+        some = ", ".join(str(pk) for pk in bound.order_by("pk").values_list("pk", flat=True)[:5])
+        raise MomentryError(
+            "conflict",
+            f"{count} keys may call nothing but this upstream, and would be bound by nothing any"
+            f" more: revoke them, or change their grants, first ({some}).",
+        )
 
 
 def lock_key(grant: Grant) -> ApiKey | None:

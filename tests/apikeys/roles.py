@@ -107,6 +107,7 @@ class House:
         self.rule = IpRule.objects.create(network="203.0.113.0/24")
         KeyTemplate.objects.create(slug="laptop", scopes=["keys:read"])
         make.tier("unused")
+        make.upstream("maps")
 
     def place(self, route: Route, caller: Caller) -> str:
         names = {
@@ -114,7 +115,10 @@ class House:
             f"{ADMIN}grants/": self.grant.pk, f"{ADMIN}ip-rules/": self.rule.pk,
             "/api/v1/me/keys/": caller.own_key or self.key.pk,
         }  # fmt: skip
-        slugs = {f"{ADMIN}key-templates/": "laptop", f"{ADMIN}tiers/": "unused"}
+        slugs = {
+            f"{ADMIN}key-templates/": "laptop", f"{ADMIN}tiers/": "unused",
+            f"{ADMIN}upstreams/": "maps",
+        }  # fmt: skip
         found = next((pk for start, pk in names.items() if route.path.startswith(start)), "")
         slug = next((slug for start, slug in slugs.items() if route.path.startswith(start)), "")
         return route.path.replace("{id}", str(found)).replace("{slug}", slug)
@@ -136,6 +140,9 @@ class House:
             f"PATCH {ADMIN}tiers/{{slug}}": {"requests_per_day": 5},
             f"POST {ADMIN}grants": {"key": str(self.key.pk), "upstream": "llm"},
             f"PATCH {ADMIN}grants/{{id}}": {"methods": ["GET"]},
+            f"POST {ADMIN}upstreams": {"slug": "new", "name": "New"},
+            f"PUT {ADMIN}upstreams/{{slug}}": {"name": "New", "targets": []},
+            f"PATCH {ADMIN}upstreams/{{slug}}": {"is_active": False},
             f"POST {ADMIN}ip-rules": {"network": "198.51.100.0/24"},
             f"PATCH {ADMIN}ip-rules/{{id}}": {"note": "x"},
             "POST /api/v1/me/keys": {"name": "new"},

@@ -14,7 +14,7 @@ from tests.apikeys.roles import Caller, House, Route, bearer, call, cast, routes
 
 pytestmark = pytest.mark.django_db
 MODELS = ("apikeys.ApiKey", "apikeys.KeyTemplate", "apikeys.Tier", "apikeys.Grant",
-          "apikeys.IpRule", "accounts.User")  # fmt: skip
+          "apikeys.IpRule", "accounts.User", "proxy.Upstream", "proxy.Target")  # fmt: skip
 WRITES = [route for route in routes() if route.method != "GET"]
 
 

@@ -1,0 +1,92 @@
+"""Upstreams: made, changed and deleted, with their targets, each change an event. The gateways
+follow before the answer (momentry.common.fence)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from django.db import IntegrityError, transaction
+
+from apikeys.services.grants import delete_grants_on
+from events.kinds import Kind
+from events.services import record
+from momentry.common.errors import MomentryError
+from proxy.models import Upstream
+from proxy.services.targets import facts, replace_targets
+from proxy.services.wanted import WantedTarget, check_upstream
+
+FIELDS: Final = (
+    "name", "is_active", "injection", "injection_name", "injection_template", "connect_timeout_ms",
+    "first_byte_timeout_ms", "idle_timeout_ms", "total_timeout_ms", "max_body_bytes",
+    "max_response_bytes", "tls_verify", "usage_format", "request_weight",
+)  # fmt: skip
+Versions = frozenset[int] | None
+
+
+@transaction.atomic
+def make_upstream(
+    upstream: Upstream, targets: Sequence[WantedTarget] = (), *, actor: str
+) -> Upstream:
+    """A new row with its targets. Raises ValidationError, or MomentryError conflict when there is
+    one of this slug."""
+    check_upstream(upstream)
+    try:
+        with transaction.atomic():
+            upstream.save(force_insert=True)
+    except IntegrityError:
+        what = f"There is an upstream {upstream.slug}: change that one."
+        raise MomentryError("conflict", what) from None
+    replace_targets(upstream, targets)
+    details = {name: getattr(upstream, name) for name in FIELDS}
+    note(Kind.UPSTREAM_CREATED, upstream, actor, **details, targets=facts(upstream, targets))
+    return upstream
+
+
+@transaction.atomic
+def change_upstream(
+    slug: str,
+    wanted: Mapping[str, Any],
+    targets: Sequence[WantedTarget] | None = None,
+    *,
+    actor: str,
+    versions: Versions = None,
+) -> Upstream:
+    """The upstream as it is now. ``wanted``: some of FIELDS; ``targets``: all that it has from now
+    on, None when they stay. ``versions``: those the caller has seen, or MomentryError
+    precondition_failed. Raises ValidationError."""
+    upstream = lock(slug, versions)
+    changed = {name: value for name, value in wanted.items() if getattr(upstream, name) != value}
+    for name, value in changed.items():
+        setattr(upstream, name, value)
+    check_upstream(upstream)
+    details: dict[str, Any] = dict(changed)
+    if targets is not None and replace_targets(upstream, targets):
+        details["targets"] = facts(upstream, targets)
+    if details:
+        upstream.version += 1
+        upstream.save(update_fields=[*changed, "version", "updated_at"])
+        note(Kind.UPSTREAM_UPDATED, upstream, actor, **details)
+    return upstream
+
+
+@transaction.atomic
+def delete_upstream(slug: str, *, actor: str, versions: Versions = None) -> None:
+    """With its targets and all grants on it; log rows keep the slug. MomentryError conflict where
+    that would give a key more than it has."""
+    upstream = lock(slug, versions)
+    grants = delete_grants_on(slug)
+    note(Kind.UPSTREAM_DELETED, upstream, actor, name=upstream.name, grants=grants)
+    upstream.delete()
+
+
+def lock(slug: str, versions: Versions) -> Upstream:
+    upstream = Upstream.objects.select_for_update().filter(slug=slug).first()
+    if upstream is None:
+        raise MomentryError("not_found")
+    if versions is not None and upstream.version not in versions:
+        what = f"The upstream is at version {upstream.version} now."
+        raise MomentryError("precondition_failed", what)
+    return upstream
+
+
+def note(kind: Kind, upstream: Upstream, actor: str, **details: Any) -> None:
+    record(kind, actor=actor, subject=f"upstream:{upstream.slug}", **details)

@@ -1,0 +1,68 @@
+"""What an upstream and its targets are asked to be, and what no gateway could use."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from django.core.exceptions import ValidationError
+
+from momentry.common.veil import veils
+from proxy.gateway import injection
+from proxy.models import Injection, Upstream
+
+EXAMPLE: Final = "credential"
+MAX_CREDENTIAL: Final = 4096  # with the rest of a head that is 32 KiB at most
+MAX_TARGETS: Final = 50
+
+
+@veils("api_key")
+class WantedTarget(NamedTuple):
+    """``api_key``: the credential, None for none. ``keeps_key``: that of the target with this base
+    URL stays instead, if there is one."""
+
+    base_url: str
+    weight: int = 1
+    is_active: bool = True
+    api_key: str | None = None
+    keeps_key: bool = False
+
+
+def check_upstream(upstream: Upstream) -> None:
+    """Raises ValidationError with messages by field."""
+    upstream.full_clean(validate_unique=False)
+    name, template = upstream.injection_name, upstream.injection_template
+    if upstream.injection == Injection.HEADER:
+        check_header("X-Example", template, "injection_template")
+        check_header(name, template, "injection_name")
+    elif upstream.injection == Injection.QUERY and not name:
+        raise ValidationError({"injection_name": "The query parameter needs a name."})
+
+
+def check_header(name: str, template: str, field: str) -> None:
+    if not name:
+        raise ValidationError({field: "The header needs a name."})
+    try:
+        injection.header(f"{name}: {template}", EXAMPLE)
+    except ValueError as error:
+        raise ValidationError({field: str(error)}) from None
+
+
+def check_credential(text: str) -> None:
+    """No field line may be broken by it (RFC 9110 §5.5). Raises ValidationError, which does not
+    repeat it."""
+    plain = text.isascii() and text.isprintable() and text == text.strip()
+    if not text or not plain:
+        raise ValidationError("Printable ASCII characters only, no blanks around them.")
+
+
+def check_targets(wanted: Sequence[WantedTarget]) -> None:
+    """Their number, that each base URL is there once, and their credentials. Raises
+    ValidationError."""
+    if len(wanted) > MAX_TARGETS:
+        raise ValidationError({"targets": f"At most {MAX_TARGETS}."})
+    if len({target.base_url for target in wanted}) < len(wanted):
+        raise ValidationError({"targets": "A base URL is there twice."})
+    for target in wanted:
+        if target.api_key is not None:
+            check_credential(target.api_key)
+            if len(target.api_key) > MAX_CREDENTIAL:
+                raise ValidationError({"targets": "A credential is too long."})
