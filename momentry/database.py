@@ -4,6 +4,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from momentry.common.env import Environment
+from momentry.common.served import CONNECT_SECONDS, ServedConnection
+
+RECONNECT_SECONDS = 2.0  # the pool's own back-off would grow to minutes
 
 
 def database(url: str, env: Environment) -> dict[str, Any]:
@@ -20,9 +23,18 @@ def database(url: str, env: Environment) -> dict[str, Any]:
         "HOST": options.pop("host", None) or unquote(parts.hostname or ""),
         "PORT": options.pop("port", None) or (str(parts.port) if parts.port else ""),
         "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,  # a round trip; else each dead one costs somebody a 503
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {
+            "connect_timeout": CONNECT_SECONDS,
             **options,
-            "pool": {"min_size": 0, "max_size": size, "timeout": wait, "max_idle": 60},
+            "pool": {
+                "min_size": 0,
+                "max_size": size,
+                "timeout": wait,
+                "max_idle": 60,
+                "reconnect_timeout": RECONNECT_SECONDS,
+                "connection_class": ServedConnection,
+            },
         },
     }

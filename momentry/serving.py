@@ -16,6 +16,7 @@ from typing import Any, Final
 import uvicorn
 
 from momentry.common import notify
+from momentry.common.served import LIMIT_SECONDS, ServedConnection
 
 RETIRE: Final = signal.SIGUSR1  # another has taken the socket's place
 CLOSE: Final = (b"connection", b"close")
@@ -66,4 +67,5 @@ def bind(path: Path) -> socket.socket:
 
 
 def run(path: str, **options: Any) -> None:
+    ServedConnection.limit = LIMIT_SECONDS
     Server(uvicorn.Config(**options), path).serve_until_asked()

@@ -16,6 +16,8 @@ from tests.apikeys.test_schedule_twice import (
     DUE,
     ENDED,
     FAILED,
+    HOLDS,
+    KEPT,
     NO_EVENTS,
     OLD,
     RECENT,
@@ -26,6 +28,8 @@ from tests.apikeys.test_schedule_twice import (
     ended_keys,
     events,
     held,
+    holds,
+    kept_holds,
     summed,
     worker,
 )
@@ -35,6 +39,7 @@ from tests.gateway.wire import within
 pytestmark = pytest.mark.slow
 
 MANY = 24  # more than one worker takes to itself
+PURGED = re.compile(r"Purged (\d+) holds\.")
 CLEANED = f"Cleaned up {24 * len(OLD)} old request logs"
 # A run tries again and again to take a day out of the log, or waits for the run that does.
 TAKING_OUT = """
@@ -142,3 +147,14 @@ def test_each_day_to_come_gets_one_table(pair: Pair) -> None:
     )
 
     assert tables(house) == [table(-ahead) for ahead in range(8)]
+
+
+def test_each_hold_goes_once(pair: Pair) -> None:
+    holds(pair.house)
+
+    meet(pair, "purge_holds", "LOCK TABLE apikeys_settledhold IN SHARE MODE")
+
+    gone = [int(found[1]) for said in pair.said() if (found := PURGED.match(said))]
+    assert len(gone) == MANY
+    assert sum(gone) == HOLDS
+    assert kept_holds(pair.house) == KEPT

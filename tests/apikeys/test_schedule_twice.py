@@ -23,8 +23,8 @@ from apikeys.services.issue import issue_key
 from apikeys.services.makers import system
 from apikeys.services.wanted import NewKey
 from tests import make
-from tests.apikeys.logs import HOUR, call, day, log, tables
-from tests.apikeys.test_schedule import ROOT, house  # noqa: F401  a fixture
+from tests.apikeys.logs import HOUR, call, day, empty, log, table, tables
+from tests.apikeys.test_schedule import ROOT, house, send  # noqa: F401  a fixture
 from tests.gateway.conftest import Database
 from tests.gateway.wire import within
 
@@ -45,6 +45,12 @@ SELECT count(*) FROM django_celery_beat_periodictask
  WHERE starts_with(task, 'apikeys.') AND interval_id IS NULL
 """
 OLD, RECENT = (97, 96, 95, 94), (2, 1)
+HOLDS, KEPT = 6000, 10  # settled holds to purge, more than one statement takes, and to keep
+SETTLED = """
+INSERT INTO apikeys_settledhold (id, key_id, tokens, cost_micro, settled_at, ends_at)
+SELECT gen_random_uuid(), gen_random_uuid(), 1, NULL, now() - %s::interval, now() - %s::interval
+  FROM generate_series(1, %s)
+"""
 FAILED = "raised unexpected"  # Celery, of a task that is not tried again
 
 
@@ -110,6 +116,16 @@ def calls(house: Database, days: tuple[int, ...]) -> None:  # noqa: F811
         log(*(call(day(age) + hour * HOUR) for age in days for hour in range(24)))
 
 
+def holds(house: Database) -> None:  # noqa: F811
+    house.execute("TRUNCATE apikeys_settledhold")
+    for age, number in (("2 days", HOLDS), ("1 hour", KEPT)):
+        house.execute(SETTLED, age, age, number)
+
+
+def kept_holds(house: Database) -> object:  # noqa: F811
+    return house.fetch("SELECT count(*)::int FROM apikeys_settledhold")[0][0]
+
+
 def hurry(house: Database) -> bool:  # noqa: F811
     """Everything of ours every second, by every beat."""
     if house.fetch(HURRIED) == [(0,)]:
@@ -138,6 +154,7 @@ def summed(house: Database) -> list[object]:  # noqa: F811
 
 
 def test_two_beats_and_a_kill_do_everything_once(house: Database, tmp_path: Path) -> None:  # noqa: F811
+    empty(house)
     ended_keys(house)
     due_keys(house)
     calls(house, OLD + RECENT)
@@ -163,3 +180,41 @@ def test_two_beats_and_a_kill_do_everything_once(house: Database, tmp_path: Path
     assert set(events(house, "apikey:rotation_required").values()) == {1}
     assert summed(house) == [24 * len(OLD + RECENT)] * 2
     assert FAILED not in said
+
+
+OF_KEYS = {f"{OWN}purge_keys", f"{OWN}require_rotations"}
+LOG_TASKS = [entry["task"] for entry in OURS if entry["task"] not in OF_KEYS]
+IN_THE_MIDDLE = """
+LOCK TABLE apikeys_hourlyusage, apikeys_settledhold IN SHARE MODE;
+LOCK TABLE apikeys_requestlog IN SHARE UPDATE EXCLUSIVE MODE
+"""
+
+
+def test_what_was_killed_in_the_middle_is_done_once_by_the_next_run(
+    house: Database,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """What keys have no part in: of those the test above kills a run."""
+    empty(house)
+    calls(house, OLD + RECENT)
+    holds(house)
+
+    with (
+        worker(house, tmp_path / "one", "--no-beat", "--concurrency", "6") as victim,
+        held(house, IN_THE_MIDDLE),
+    ):
+        for task in LOG_TASKS:
+            send(task)
+        assert within(60, lambda: house.fetch(WAITING) == [(len(LOG_TASKS),)])
+        kill(victim)
+    with worker(house, tmp_path / "two", "--no-beat"):
+        for task in LOG_TASKS:
+            send(task, 2)
+        said = (tmp_path / "two").read_text
+        assert within(60, lambda: said().count(" succeeded in ") == 2 * len(LOG_TASKS))
+
+    assert summed(house) == [24 * len(OLD + RECENT)] * 2
+    ahead = [table(-day) for day in range(8)]
+    assert tables(house) == sorted([*(table(age) for age in RECENT), *ahead])
+    assert kept_holds(house) == KEPT
+    assert FAILED not in said()

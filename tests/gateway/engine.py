@@ -1,7 +1,9 @@
 """A PostgreSQL of a test's own, which may be stopped, killed and started again under a gateway."""
 
 import os
+import shutil
 import signal
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +58,20 @@ class Engine:
         """To the postmaster first, so that nothing new is made meanwhile."""
         for pid in (self.pid, *children(self.pid)):
             os.kill(pid, number)
+
+
+@contextmanager
+def copied(directory: Path, migrated_files: Path) -> Iterator[Engine]:
+    place = directory / uuid.uuid4().hex[:6]
+    place.mkdir()
+    shutil.copytree(migrated_files, place / "data")
+    made = Engine(place)
+    try:
+        yield made
+    finally:
+        if made.postgres.child.alive():
+            made.thaw()
+        made.kill()
 
 
 class OwnDatabase(Database):

@@ -1,6 +1,7 @@
 """Clients that never pause while a database fails, and what each of them was told when."""
 
 import contextlib
+import json
 import threading
 import time
 from collections import Counter
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from tests.gateway.processes import Gateway, request
+from tests.gateway.wire import Answer
 
 SECONDS = 15.0  # a client's patience
 
@@ -17,7 +19,11 @@ class Told(NamedTuple):
     name: str
     began: float
     ended: float
-    status: int
+    answer: Answer
+
+    @property
+    def status(self) -> int:
+        return self.answer.status
 
 
 @dataclass
@@ -44,24 +50,53 @@ class Crowd:
             thread.join()
 
     def ask(self, name: str) -> None:
+        text = self.text(name)
         while not self.over.wait(self.pause):
-            text = request("GET", "/proxy/echo/x", self.keys[name])
             began = time.monotonic()
             with contextlib.closing(self.gateway.connect()) as wire:
                 wire.socket.settimeout(SECONDS)
-                status = wire.send(text).answer().status
-            self.told.append(Told(name, began, time.monotonic(), status))
+                answer = wire.send(text).answer()
+            self.told.append(Told(name, began, time.monotonic(), answer))
+
+    def text(self, name: str) -> bytes:
+        return request("GET", "/proxy/echo/x", self.keys[name])
 
     def statuses(self, name: str, since: float = 0.0, until: float = float("inf")) -> Counter[int]:
         """Of requests that began and ended in between."""
-        return Counter(
-            told.status
-            for told in self.told
-            if told.name == name and since <= told.began and told.ended <= until
-        )
+        return Counter(told.status for told in self.between(name, since, until))
 
-    def longest(self) -> float:
-        return max(told.ended - told.began for told in self.told)
+    def between(self, name: str, since: float = 0.0, until: float = float("inf")) -> list[Told]:
+        return [
+            told
+            for told in list(self.told)
+            if told.name == name and since <= told.began and told.ended <= until
+        ]
+
+    def longest(self, name: str = "") -> float:
+        return max(told.ended - told.began for told in self.told if name in {"", told.name})
+
+
+@dataclass
+class Calls(Crowd):
+    """Calls of any kind, whole requests by name; ``keys`` only names them."""
+
+    calls: dict[str, bytes] = field(default_factory=dict)
+    each: int = 1
+
+    def text(self, name: str) -> bytes:
+        return self.calls[name]
+
+    def words(self, name: str, since: float = 0.0, until: float = float("inf")) -> set[str]:
+        """What was told, as word_of() says it."""
+        return {word_of(told.answer) for told in self.between(name, since, until)}
+
+
+def word_of(answer: Answer) -> str:
+    """Status, and the code of a refusal or of a verified key."""
+    is_json = answer.field("content-type").partition(";")[0].endswith("json")
+    document = json.loads(answer.body) if is_json else None
+    code = document.get("code") if isinstance(document, dict) else None
+    return f"{answer.status} {code}" if code else str(answer.status)
 
 
 def memory(pids: list[int]) -> float:

@@ -1,6 +1,5 @@
 """The plugin of tests that stop, kill or freeze servers: each file has a PostgreSQL of its own."""
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ import pytest
 from pytest_django.plugin import DjangoDbBlocker
 
 from momentry.supervisor.valkey import Valkey
-from tests.gateway.engine import Engine, OwnDatabase
+from tests.gateway.engine import Engine, OwnDatabase, copied
 from tests.gateway.wire import Server, within
 
 
@@ -26,14 +25,8 @@ def migrated_files(directory: Path, django_db_blocker: DjangoDbBlocker) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(directory: Path, migrated_files: Path) -> Iterator[Engine]:
-    place = directory / uuid.uuid4().hex[:6]
-    place.mkdir()
-    shutil.copytree(migrated_files, place / "data")
-    made = Engine(place)
-    yield made
-    if made.postgres.child.alive():
-        made.thaw()
-    made.kill()
+    with copied(directory, migrated_files) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
