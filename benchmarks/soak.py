@@ -1,13 +1,14 @@
 """DUR-13: does anything grow under half an hour of mixed traffic?
 
-    .venv/bin/python benchmarks/soak.py [MINUTES]
+    .venv/bin/python benchmarks/soak.py [MINUTES] [--workers N]
 
-One gateway process before Django and an upstream, on engines of their own, with traffic of every
-kind at a modest steady pace: JSON, streams, uploads and downloads, refusals, malformed heads,
-clients that leave, keys that are made and revoked, WebSockets. Every ten seconds it notes memory
-(Pss), descriptors and threads of gateway and Django, requests in flight, log rows that wait, keys
-in Valkey and connections to PostgreSQL. Growth is the median of the last third of the second half
-over that of its first third. Afterwards the traffic ends, and nothing of it may be left.
+One gateway process (or several: their figures are summed) before Django and an upstream, on engines
+of their own, with traffic of every kind at a modest steady pace: JSON, streams, uploads and
+downloads, refusals, malformed heads, clients that leave, keys that are made and revoked,
+WebSockets. Every ten seconds it notes memory (Pss), descriptors and threads of gateway and Django,
+requests in flight, log rows that wait, keys in Valkey and connections to PostgreSQL. Growth is the
+median of the last third of the second half over that of its first third. Afterwards the traffic
+ends, and nothing of it may be left.
 """
 
 import argparse
@@ -62,11 +63,11 @@ LEFT: Final = {"gateway_descriptors": FEW, "connections": 0.5, "requests_in_flig
 
 
 class Watch:
-    """Looks at one gateway process, the Django behind it and their engines."""
+    """Looks at the gateway's processes, the Django behind them and their engines."""
 
     def __init__(self, at: Stage, ours: Gateway, behind: int, metrics: str) -> None:
         self.ours = ours
-        (self.pid,) = ours.children()
+        self.pids = ours.children()
         self.behind = behind
         self.metrics = metrics
         self.valkey = Redis.from_url(at.redis_url)
@@ -76,9 +77,9 @@ class Watch:
         text = self.figures()
         row = self.database.execute(BACKENDS_SQL).fetchone()
         return Sample(
-            pss_mib(self.pid),
-            entries(self.pid, "fd"),
-            entries(self.pid, "task"),
+            sum(pss_mib(pid) for pid in self.pids),
+            sum(entries(pid, "fd") for pid in self.pids),
+            sum(entries(pid, "task") for pid in self.pids),
             pss_mib(self.behind),
             entries(self.behind, "fd"),
             entries(self.behind, "task"),
@@ -111,6 +112,7 @@ def figure(text: str, name: str) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("minutes", type=float, nargs="?", default=30)
+    parser.add_argument("--workers", type=int, default=1, help="processes of the gateway")
     given = parser.parse_args()
     port = free_port()
     upstream = [sys.executable, str(Path(__file__).with_name("soak_upstream.py")), str(port)]
@@ -123,7 +125,7 @@ def main() -> int:
             "RATE_LIMIT_WINDOW_SECONDS": LOCKOUT_SECONDS,
             "CACHE_MAX_CAPACITY": REMEMBERED,
         }
-        with gateway(at, environment) as ours:
+        with gateway(at, environment, workers=given.workers) as ours:
             watch = Watch(at, ours, listener_of(behind), make.service_secret("metrics"))
             return soak(watch, traffic_of(make, ours.port), given.minutes * 60)
 
@@ -157,19 +159,20 @@ def owner_of(make: Any) -> Any:
 
 
 def soak(watch: Watch, traffic: Traffic, seconds: float) -> int:
-    before, worked = watch.look(), cpu([watch.pid])
+    before, worked = watch.look(), cpu(watch.pids)
     print("   minute  " + "  ".join(Sample._fields), flush=True)
     with traffic.flowing():
         samples = sampled(watch, seconds)
-    spent = cpu([watch.pid]) - worked
+    spent = cpu(watch.pids) - worked
     time.sleep(QUIET_SECONDS)
     after, bounds = watch.look(), Bounds()
     print(f"{sum(traffic.counts.values())} actions: {traffic.counts}")
     bounds.check("per cent of a core that the gateway spent", spent / seconds * 100)
-    judge(samples[len(samples) // 2 :], bounds)
+    judge(samples[len(samples) // 2 :], bounds, len(watch.pids))
     for name, most in LEFT.items():
         left = getattr(after, name) - getattr(before, name)
-        bounds.check(f"left when the traffic is over: {name}", left, most=most)
+        bound = most * share_of(name, len(watch.pids))
+        bounds.check(f"left when the traffic is over: {name}", left, most=bound)
     exceptions = figure(watch.figures(), "exceptions")
     bounds.check("unexpected exceptions", exceptions, most=0.5)
     bounds.check("answers that were not as they must be", len(traffic.faults), most=0.5)
@@ -189,11 +192,17 @@ def sampled(watch: Watch, seconds: float) -> list[Sample]:
     return found
 
 
-def judge(half: list[Sample], bounds: Bounds) -> None:
+def share_of(name: str, processes: int) -> int:
+    """How many processes a figure is the sum of, each with a bound of its own."""
+    return processes if name.startswith("gateway_") else 1
+
+
+def judge(half: list[Sample], bounds: Bounds, processes: int) -> None:
     third = max(1, len(half) // 3)
     for place, name in enumerate(Sample._fields):
         grown = middle(half[-third:], place) - middle(half[:third], place)
-        bounds.check(f"growth in the second half: {name}", grown, most=MOST[place])
+        bound = MOST[place] * share_of(name, processes)
+        bounds.check(f"growth in the second half: {name}", grown, most=bound)
 
 
 def middle(samples: list[Sample], place: int) -> float:

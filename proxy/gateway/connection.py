@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 from momentry.common import request_id
 from proxy.gateway import rejected
 from proxy.gateway.answers import refusal
-from proxy.gateway.metrics import CONNECTIONS, SHED
+from proxy.gateway.metrics import CONNECTIONS
 
 if TYPE_CHECKING:
     from proxy.gateway.core import Core
@@ -79,14 +79,13 @@ class Connection(asyncio.Protocol, ABC):
         self.deadline = self.idle_since + HEAD_SECONDS
         self.core.clients.add(self)
         self.core.metrics.counts[CONNECTIONS] += 1
-        if len(self.core.clients) > self.core.load.max_connections:
-            self.core.metrics.counts[SHED] += 1
-            self.reject("overloaded", "This server has as many connections as it may have.")
+        self.core.places.admit(self)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.phase = CLOSED
         self.flowing = False
         self.core.clients.discard(self)
+        self.core.places.lost(self)
         self.core.metrics.counts[CONNECTIONS] -= 1
         if self.exchange is not None:
             self.exchange.client_left()
@@ -166,6 +165,7 @@ class Connection(asyncio.Protocol, ABC):
         self.deadline = self.core.loop.time() + LINGER_SECONDS
         self.transport.write_eof()
         self.resume()
+        self.core.places.linger(self)
 
     def cut(self, *, hard: bool) -> None:
         """End an answer that is not whole so that the client sees it. ``hard``: where the end of
@@ -184,6 +184,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def abort(self) -> None:
         self.phase = CLOSED
+        self.deadline = NEVER
         self.flowing = False
         self.transport.abort()
 

@@ -12,6 +12,7 @@ from proxy.gateway.fence import Fence
 from proxy.gateway.load import Load
 from proxy.gateway.metrics import EXCEPTIONS, Metrics
 from proxy.gateway.pace import Pace
+from proxy.gateway.places import Places
 from proxy.gateway.pool import DJANGO_IDLE, FOREIGN_IDLE, Endpoint, Pool
 from proxy.gateway.settings import Settings
 from proxy.gateway.upstreams import Table
@@ -49,6 +50,7 @@ class Core:
         "pace",
         "passages",
         "patience",
+        "places",
         "pools",
         "readiness",
         "settings",
@@ -82,8 +84,9 @@ class Core:
         self.pools: dict[Endpoint, Pool] = {}
         self.table = Table()
         self.pace = Pace(loop)
-        self.load = Load(settings.max_connections, settings.max_buffered_mib)
+        self.load = Load(settings.max_buffered_mib)
         self.clients: set[Connection] = set()
+        self.places = Places(self, settings.max_connections)
         self.tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.ending = False  # nobody takes its place

@@ -1,4 +1,4 @@
-"""When this process takes no more: its connections and the bytes that wait in them are bounded."""
+"""When this process takes no more requests: the bytes that wait in its connections are bounded."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -13,10 +13,9 @@ EASED: Final = 0.75  # of the bytes: not before does it take more again
 class Load:
     """``is_heavy``: new requests are refused until clients and upstreams have taken what waits."""
 
-    __slots__ = ("is_heavy", "max_bytes", "max_connections")
+    __slots__ = ("is_heavy", "max_bytes")
 
-    def __init__(self, max_connections: int, max_mib: int) -> None:
-        self.max_connections = max_connections
+    def __init__(self, max_mib: int) -> None:
         self.max_bytes = max_mib * MIB
         self.is_heavy = False
 

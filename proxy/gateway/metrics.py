@@ -44,7 +44,8 @@ SLOW: Final = ROWS_SHARED + 1
 RETRIES: Final = SLOW + 1
 RETRIES_REFUSED: Final = RETRIES + 1
 REPEATED: Final = RETRIES_REFUSED + 1
-CONNECTIONS: Final = REPEATED + 1
+YIELDED: Final = REPEATED + 1
+CONNECTIONS: Final = YIELDED + 1
 IN_FLIGHT: Final = CONNECTIONS + 1
 ROWS_WAITING: Final = IN_FLIGHT + 1
 RESTARTS: Final = ROWS_WAITING + 1
@@ -72,6 +73,7 @@ COUNTERS: Final = {
     RETRIES_REFUSED: ("upstream_retries_refused", "Requests not sent once more: too many were."),
     REPEATED: ("requests_repeated", "Requests like one admitted before, taken the same way."),
     SHED: ("shed", "Connections and requests refused because this process was full."),
+    YIELDED: ("connections_yielded", "Connections that made room for others, in a full process."),
     RESTARTS: ("restarts", "Rolling restarts done."),
     CRASHES: ("crashes", "Gateway processes that ended unasked."),
 }

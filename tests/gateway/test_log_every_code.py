@@ -247,11 +247,20 @@ def test_header_body_and_row_agree(place: Place, code: str) -> None:
         agree(place.database, provoke(place), code)
 
 
-def test_too_many_connections(start: Start, database: Database, upstreams: str) -> None:
+def test_too_many_connections(
+    start: Start, database: Database, upstreams: str, upstream: Server
+) -> None:
+    """Of who makes room in the middle of a head, and of who is refused."""
     gateway = start(1, GATEWAY_MAX_CONNECTIONS="3").wait_until_ready()
-    for _ in range(3):
-        gateway.connect().send(request("GET", "/healthz")).answer()
+    began = len(upstream.heads_of("/hang"))
+    dripper = gateway.connect().send(b"GET /proxy/echo/drips HTTP/1.1\r\n")
+    for count in range(1, 4):
+        gateway.connect().send(request("GET", "/proxy/busy/hang", upstreams))
+        assert within(5, lambda: len(upstream.heads_of("/hang")) == began + count)  # noqa: B023
 
+    row = agree(database, dripper.answer(), "overloaded")
+
+    assert (row["method"], row["path"]) == ("GET", "/proxy/echo/drips")
     agree(database, gateway.connect().answer(), "overloaded")
 
 

@@ -1,6 +1,7 @@
 """Deadlines of the client's side, by the sweeper's own clock: nothing here waits for real."""
 
 import asyncio
+import time
 from asyncio import StreamReader as Reader
 from asyncio import StreamWriter as Writer
 from collections.abc import AsyncIterator, Coroutine
@@ -61,6 +62,10 @@ async def answer_after(sent: bytes, seconds: float) -> bytes:
         return await asyncio.wait_for(reader.read(4096), 0.5)
 
 
+class Newcomer(ClientSide):
+    """One of whom only the place matters."""
+
+
 def run(work: Coroutine[Any, Any, bytes]) -> bytes:
     return asyncio.run(work)
 
@@ -99,3 +104,16 @@ def test_empty_lines_before_a_request_buy_no_time() -> None:
             return b"same" if client.deadline == first else b"later"
 
     assert run(deadlines()) == b"same"
+
+
+@pytest.mark.parametrize("said", [b"GET / HTTP/1.1\r\n", b""])
+def test_what_arrived_unread_is_a_request_under_way(said: bytes) -> None:
+    """A newcomer to a process that is full comes before it is read."""
+
+    async def makes_room() -> bytes:
+        async with connected() as (client, _, writer):
+            writer.write(said)
+            time.sleep(0.01)  # noqa: ASYNC251 - the loop must not read it
+            return b"%d" % client.core.places.make_room(Newcomer(client.core))
+
+    assert run(makes_room()) == b"%d" % (not said)
