@@ -123,8 +123,13 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "momentry",
-        # Only counts that may be lost: better none than a request that waits for a hung server.
-        "OPTIONS": {"socket_connect_timeout": 0.1, "socket_timeout": 0.15},
+        "OPTIONS": {
+            # Only counts that may be lost: better none than a request that waits for a hung server.
+            "socket_connect_timeout": 0.1,
+            "socket_timeout": 0.15,
+            "protocol": 2,  # all that its reader knows
+            "parser_class": "apikeys.services.reader.Reader",
+        },
     }
 }
 RATELIMIT_FAIL_OPEN = True  # a counter that was evicted between two commands refuses nobody

@@ -8,14 +8,17 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from apikeys.gate.checks import CHECKS, Refusal
-from apikeys.gate.credential import Credential
+from apikeys.gate.credential import Credential, find_credential
 from apikeys.gate.effects import DatabaseUnavailable, Effect, LoadKey, Overloaded
 from apikeys.gate.inspection import SHOWN, Inspected, inspect, inspect_key, request_of
 from apikeys.gate.judge import judge, judge_key, refused
+from apikeys.gate.opening import still_opens
+from apikeys.gate.proof import INVALID
 from apikeys.gate.question import Question
 from apikeys.gate.quick import admit, invalid, key_shown
 from apikeys.gate.replies import LATER, TRIES, UNAVAILABLE, Replies
 from apikeys.gate.request import GateRequest
+from apikeys.gate.snapshot import KeySnapshot
 from apikeys.gate.standing import Standing
 from apikeys.gate.verdict import Charge, Entry, Verdict
 
@@ -128,15 +131,33 @@ class AsyncDoor(Replies):
         raise DatabaseUnavailable
 
     async def refusal(self, request: GateRequest, key_id: UUID) -> Refusal | None:
-        """Of checks 4 to 7, by what the database says now. Raises DatabaseUnavailable."""
+        """Of checks 3 to 7, by what the database says now: of a request that was admitted by this
+        key, whose life is told first. Raises DatabaseUnavailable and Overloaded."""
         try:
             async with self.pool.connection() as connection:
                 key = await self.load(connection, LoadKey(key_id))
+            if key is None:
+                return INVALID
+            refusal = next(filter(None, (check(request, key) for check in CHECKS)), None)
+            return refusal or await self.lost_secret(request, key)
         except UNAVAILABLE:
             raise DatabaseUnavailable from None
-        if key is None:
-            return Refusal("invalid_key")
-        return next(filter(None, (check(request, key) for check in CHECKS)), None)
+
+    async def lost_secret(self, request: GateRequest, key: KeySnapshot) -> Refusal | None:
+        """A rotation without a grace leaves the key as it is, and ends what came with the old
+        secret. Failures are not counted: nobody guesses by what was right before."""
+        credential = find_credential(request.headers)
+        if not isinstance(credential, Credential):
+            return None
+        opening, reply = still_opens(credential.secret, key, self.policy), None
+        while True:
+            try:
+                effect = opening.send(reply)
+            except StopIteration as stop:
+                return None if stop.value else INVALID
+            reply = self.answer_now(effect)
+            if reply is LATER:
+                reply = await self.answer(effect)
 
     async def within(self, seconds: float, work: Coroutine[Any, Any, C]) -> C | None:
         """Its result, or None after that time. A query on a database that stands still cannot be

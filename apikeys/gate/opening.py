@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from apikeys import foreign, hasher, phc
+from apikeys import foreign, hasher, keyformat, phc
 from apikeys.digest import CorruptDigest, Peppers
 from apikeys.gate.effects import (
     Damaged,
@@ -88,6 +88,18 @@ def opens(
         if (again := upgrade_of(secret, found, policy)) is not None:
             yield again
     return found is not None, others
+
+
+def still_opens(secret: str, known: KeySnapshot, policy: "Policy") -> Generator[Effect, Any, bool]:
+    """Does the secret that opened this key before open it as it is now, by any of its digests?"""
+    proof = policy.proofs.find(secret)
+    is_open, _ = yield from opens(secret, proof, known, policy)
+    if is_open:
+        return True
+    parsed = proof or keyformat.parse(secret)
+    opening = open_own(secret, parsed.key_id, policy) if parsed else open_foreign(secret, policy)
+    found = yield from opening
+    return found is not None and found.key.key_id == known.key_id
 
 
 def compare(

@@ -9,11 +9,11 @@ import logging
 import threading
 import time
 import unicodedata
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from momentry.common.errors import MomentryError
 
@@ -36,6 +36,7 @@ WEBHOOK_FAILURES: Final = Cap("webhook failures", 60)
 
 IPV6_PREFIX: Final = 64  # what one customer is given: single addresses of it cost nothing
 REST_SECONDS: Final = 5.0
+BEYOND: Final = 1 << 63  # what Valkey can count to
 
 
 class Outage:
@@ -89,13 +90,7 @@ def count(request: HttpRequest, cap: Cap, value: str) -> int:
     if outage.rests():
         return 0
     try:
-        usage = get_usage(
-            request,
-            group=cap.group,
-            key=lambda *_: value,
-            rate=f"{cap.attempts}/{cap.seconds}s",
-            increment=True,
-        )
+        usage = ask(request, cap, value)
     except (RedisError, OSError) as error:
         outage.began(error)
         return 0
@@ -103,6 +98,24 @@ def count(request: HttpRequest, cap: Cap, value: str) -> int:
     if usage is None or not usage["should_limit"]:
         return 0
     return int(usage["time_left"]) + 1  # the last second of a window belongs to it
+
+
+def ask(request: HttpRequest, cap: Cap, value: str) -> dict[str, Any] | None:
+    """What django-ratelimit says of one attempt more, None where a counter was evicted. RedisError
+    or OSError when Valkey does not answer, or what it answers is no count."""
+    try:
+        usage: dict[str, Any] | None = get_usage(
+            request,
+            group=cap.group,
+            key=lambda *_: value,
+            rate=f"{cap.attempts}/{cap.seconds}s",
+            increment=True,
+        )
+    except TypeError as error:  # the reply, compared with the limit
+        raise InvalidResponse("no number") from error
+    if usage is not None and not 0 < usage["count"] < BEYOND:
+        raise InvalidResponse("no count")
+    return usage
 
 
 def address_of(request: HttpRequest) -> str:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from apikeys.gate.checks import Refusal
 from apikeys.gate.credential import find_credential
 from apikeys.gate.door import CLOSED, Paused
-from apikeys.gate.effects import DatabaseUnavailable
+from apikeys.gate.effects import DatabaseUnavailable, Overloaded
 from apikeys.gate.request import GateRequest, shown_of, weight_of
 from apikeys.gate.slow import PACED
 from apikeys.gate.verdict import ANONYMOUS, Verdict
 from proxy.gateway import own, verify
 from proxy.gateway.clients import describe_client
 from proxy.gateway.forwarding import forward_to_django, forward_to_upstream
-from proxy.gateway.head import METHODS, BadMessage
+from proxy.gateway.head import METHODS, BadMessage, parse_request
 from proxy.gateway.metrics import SHED
 from proxy.gateway.own import guarded
 from proxy.gateway.paths import Kind, Route, classify
@@ -119,10 +119,15 @@ async def recheck(exchange: "Exchange") -> None:
     verdict = exchange.verdict
     if verdict is None or verdict.key_id is None:
         return
+    request = gate_request(exchange)
+    if exchange.shown:
+        request.headers = parse_request(exchange.shown).headers
     try:
-        refusal = await exchange.core.door.refusal(gate_request(exchange), verdict.key_id)
+        refusal = await exchange.core.door.refusal(request, verdict.key_id)
     except DatabaseUnavailable:
         refusal = Refusal("database_unavailable")
+    except Overloaded:
+        refusal = Refusal("overloaded")
     if refusal is not None:
         exchange.fail(refusal.code, refusal.detail or None, **refusal.extra)
 

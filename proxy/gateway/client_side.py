@@ -74,7 +74,7 @@ class ClientSide(Connection):
         """A head that came in one piece, and what came with it."""
         self.buffer += rest
         self.shown = passages.show(self, block)
-        if self.shown is None or not passages.take(self, self.shown):
+        if self.shown is None or not passages.take(self, self.shown, block):
             self.take_head(block)
         self.shown = None  # whatever follows is another head
 
@@ -234,7 +234,8 @@ class ClientSide(Connection):
         if self.ended and not self.buffer:  # its side is over: nothing more can come
             self.close()
             return
-        self.resume()
+        self.gone_since = NEVER
+        (self.pause if len(self.buffer) > HELD_BYTES else self.resume)()
         if self.buffer:
             self.deadline = self.idle_since + HEAD_SECONDS
             self.core.loop.call_soon(self.read_next)  # not now: a long pipeline is no recursion

@@ -57,6 +57,7 @@ class Facts:
         "route",
         "sent",
         "settled",
+        "shown",
         "side",
         "started",
         "status",
@@ -97,6 +98,7 @@ class Facts:
         self.nonce = b""  # of the WebSocket that the client asks for
         self.tunnel: Tunnel | None = None  # once it stands
         self.texts: Texts | None = None  # what the log row says of the head, if it is known
+        self.shown = b""  # the head as it came, where ``head`` is without the credential
         self.block = b""  # the head as the upstream gets it
         self.sent = self.request_sent = False  # something, and all, of the request went up
         self.reused = self.retried = False  # the upstream's connection; the request

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from proxy.gateway.connection import BODY, HALF_CLOSED_SECONDS, WAIT
+from proxy.gateway.connection import BODY, HALF_CLOSED_SECONDS, HEAD, WAIT
 
 if TYPE_CHECKING:
     from proxy.gateway.client_side import ClientSide
@@ -19,6 +19,9 @@ def end(client: "ClientSide") -> bool:
         return True
     if client.phase == WAIT:
         client.deadline = patience(client)
+        return True
+    if client.phase == HEAD and client.buffer:  # more requests, or a part of one: it is seen there
+        client.core.loop.call_soon(client.read_next)
         return True
     return False
 

@@ -168,7 +168,7 @@ def show(client: "ClientSide", block: bytes) -> Shown | None:
     return client.core.passages.show(block, client.peer) if PROXIED in block[:FIRST] else None
 
 
-def take(client: "ClientSide", shown: Shown) -> bool:
+def take(client: "ClientSide", shown: Shown, block: bytes) -> bool:
     """On the short way, if there is one; what came of the body is in the client's buffer."""
     exchange = client.core.passages.find(client, shown)
     if exchange is None:
@@ -178,6 +178,7 @@ def take(client: "ClientSide", shown: Shown) -> bool:
     client.left = exchange.head.content_length or 0
     client.phase = BODY if client.left else WAIT
     client.exchange = exchange
+    exchange.shown = block
     exchange.resume()
     return True
 
