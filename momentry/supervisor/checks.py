@@ -106,10 +106,11 @@ def split(argv: Sequence[str]) -> tuple[set[str], list[str]]:
 
 
 def pytest_arguments(given: Sequence[str]) -> list[str]:
-    """Two workers and the quick tier, unless told otherwise."""
+    """Two workers and the quick tier, unless told otherwise; slow tests wait more than they work,
+    so that three keep two cores busy."""
     arguments = [word for word in given if word != "--all"]
     if not any(word.startswith(("-n", "--numprocesses")) for word in arguments):
-        arguments = ["-n", "2", *arguments]
+        arguments = ["-n", "3" if "--all" in given else "2", *arguments]
     if "--all" not in given and "-m" not in arguments:
         arguments = ["-m", "not slow", *arguments]
     return arguments

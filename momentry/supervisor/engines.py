@@ -43,7 +43,7 @@ def wait_until_ready(
         time.sleep(POLL_SECONDS)
 
 
-def start_throwaway(directory: Path, *, connections: int = 300, durable: bool = False) -> Engines:
+def start_throwaway(directory: Path, *, connections: int = 400, durable: bool = False) -> Engines:
     """Start both in ``directory`` for a test run; ``stop()`` ends them and is safe to call twice.
 
     They also end with this process, however it ends (on Linux). Raises CannotStartError.

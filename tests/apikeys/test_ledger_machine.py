@@ -143,7 +143,7 @@ def test_an_answer_of_before_a_change_is_not_remembered_while_it_is_followed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(8))
 def test_ledger_and_fence_hold_in_five_thousand_runs(play: None, part: int) -> None:
     """In parts, which workers share."""
-    run_state_machine_as_test(LedgerAndFence, settings=profile(1_250, 20))
+    run_state_machine_as_test(LedgerAndFence, settings=profile(625, 20))

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import random
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import pytest
 
 from tests.gateway.misbehaving import CHUNKED, OK, says
 from tests.gateway.processes import Gateway
+from tests.gateway.tools import program
 from tests.gateway.wire import LENGTH, Server, Wire, unchunk
 
-CURL = shutil.which("curl") or "curl"
 pytestmark = pytest.mark.slow
 
 BODY = random.Random(1).randbytes(3_000_000)
@@ -23,7 +22,8 @@ def curl(
     gateway: Gateway, key: str, path: str, *options: str
 ) -> subprocess.CompletedProcess[bytes]:
     place = f"http://127.0.0.1:{gateway.port}/proxy/echo{path}"
-    command = [CURL, "-sS", "--max-time", "20", "-H", f"X-API-Key: {key}", *options, place]
+    given = ["-sS", "--max-time", "20", "-H", f"X-API-Key: {key}", *options]
+    command = [program("curl", "curl"), *given, place]
     return subprocess.run(command, capture_output=True, timeout=30, check=False)
 
 

@@ -1,15 +1,19 @@
 """PRX-12: a gibibyte in either direction and framing leaves memory flat, and first bytes hurry."""
 
+import random
+import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from tests.gateway.conftest import Start
 from tests.gateway.misbehaving import CHUNKED, OK, close, stay
 from tests.gateway.processes import Gateway, request
+from tests.gateway.tools import program
 from tests.gateway.wire import Server, Wire
 
 pytestmark = pytest.mark.slow
@@ -17,10 +21,54 @@ pytestmark = pytest.mark.slow
 MIB = 1 << 20
 BLOCKS = 1024
 SIZE = BLOCKS * MIB
-BLOCK = b"x" * MIB
-CHUNK = b"100000\r\n" + BLOCK + b"\r\n"
+PERIOD = 1_048_583  # a prime above all that is read at once: no piece can stand in for another
+TWICE = random.Random(1).randbytes(PERIOD) * 2
 ALLOWED = 64.0  # MiB
 SEEN_WITHIN = 0.05  # seconds
+
+
+def pieces() -> Iterator[bytes]:
+    """The gibibyte that is sent."""
+    for number in range(BLOCKS):
+        at = number * MIB % PERIOD
+        yield TWICE[at : at + MIB]
+
+
+def chunk(piece: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+class Body:
+    """What came, held against what was sent; ``right`` are the bytes before the first wrong one's
+    piece."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.right = 0
+
+    def take(self, data: bytes) -> None:
+        at = self.seen % PERIOD
+        if self.seen == self.right and data == TWICE[at : at + len(data)]:
+            self.right += len(data)
+        self.seen += len(data)
+
+    def take_sized(self, wire: Wire) -> "Body":
+        self.take(wire.take(len(wire.held)))
+        while self.seen < SIZE and (data := wire.socket.recv(MIB)):
+            self.take(data)
+        return self
+
+    def take_chunked(self, wire: Wire) -> "Body":
+        while size := int(wire.until(b"\r\n"), 16):
+            self.take(wire.exactly(size))
+            wire.until(b"\r\n")
+        wire.until(b"\r\n")
+        return self
+
+    def take_file(self, source: BinaryIO) -> "Body":
+        while data := source.read(MIB):
+            self.take(data)
+        return self
 
 
 def peak_mib(pid: int) -> float:
@@ -35,55 +83,73 @@ def alone(start: Start, key: str, upstream: Server) -> Gateway:
     return gateway
 
 
-def count(wire: Wire, end: bytes) -> int:
-    """Bytes of the body, which is all of x, up to its size or what ends it."""
-    seen, held = wire.held.count(b"x"), wire.held[-8:]
-    wire.held = b""
-    while seen < SIZE or not held.endswith(end):
-        data = wire.socket.recv(MIB)
-        assert data, f"closed after {seen} bytes"
-        seen += data.count(b"x")
-        held = (held + data)[-8:]
-    return seen
+def curl(gateway: Gateway, key: str, path: str, *options: str) -> list[str]:
+    place = f"http://127.0.0.1:{gateway.port}/proxy/echo{path}"
+    return [program("curl", "curl"), "-sS", "-f", "-H", f"X-API-Key: {key}", *options, place]
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_gibibyte_down(alone: Gateway, key: str, upstream: Server, chunked: bool) -> None:
+def test_curl_downloads_a_gibibyte(
+    alone: Gateway, key: str, upstream: Server, chunked: bool
+) -> None:
     def send(wire: Wire, _head: bytes) -> None:
         wire.send(CHUNKED if chunked else OK + b"Content-Length: %d\r\n\r\n" % SIZE)
-        for _ in range(BLOCKS):
-            wire.send(CHUNK if chunked else BLOCK)
+        for piece in pieces():
+            wire.send(chunk(piece) if chunked else piece)
         wire.send(b"0\r\n\r\n" if chunked else b"")
 
     upstream.on("/down", send)
     (pid,) = alone.children()
-    before = peak_mib(pid)
-    wire = alone.connect().send(request("GET", "/proxy/echo/down", key))
-    wire.head()
+    before, body = peak_mib(pid), Body()
+    with subprocess.Popen(curl(alone, key, "/down"), stdout=subprocess.PIPE) as client:
+        assert client.stdout is not None
+        body.take_file(client.stdout)
 
-    assert count(wire, b"0\r\n\r\n" if chunked else b"") == SIZE
+    assert client.returncode == 0
+    assert (body.seen, body.right) == (SIZE, SIZE)
     assert peak_mib(pid) - before <= ALLOWED
 
 
-@pytest.mark.parametrize("chunked", [False, True])
-def test_a_gibibyte_up(alone: Gateway, key: str, upstream: Server, chunked: bool) -> None:
-    got: list[int] = []
+def test_curl_uploads_a_gibibyte(alone: Gateway, key: str, upstream: Server) -> None:
+    came = Body()
 
-    def receive(wire: Wire, _head: bytes) -> None:
-        got.append(count(wire, b"0\r\n\r\n" if chunked else b""))
+    def receive(wire: Wire, head: bytes) -> None:
+        assert length.encode() in head
+        came.take_sized(wire)
         wire.send(OK + b"Content-Length: 0\r\n\r\n")
 
-    upstream.on("/up", receive)
+    upstream.on("/taken", receive)
     (pid,) = alone.children()
     before = peak_mib(pid)
-    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {SIZE}"
-    wire = alone.connect().send(request("POST", "/proxy/echo/up", key, framing))
-    for _ in range(BLOCKS):
-        wire.send(CHUNK if chunked else BLOCK)
-    wire.send(b"0\r\n\r\n" if chunked else b"")
+    length = f"Content-Length: {SIZE}"
+    # Told the length, curl sends from a pipe as from a file: none has to be written.
+    command = curl(alone, key, "/taken", "-T", "-", "-H", length, "-H", "Transfer-Encoding:")
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as client:
+        assert client.stdin is not None
+        client.stdin.writelines(pieces())
 
-    assert wire.answer().status == 200
-    assert got == [SIZE]
+    assert client.returncode == 0
+    assert (came.seen, came.right) == (SIZE, SIZE)
+    assert peak_mib(pid) - before <= ALLOWED
+
+
+def test_a_gibibyte_in_large_chunks_up(alone: Gateway, key: str, upstream: Server) -> None:
+    came = Body()
+
+    def receive(wire: Wire, _head: bytes) -> None:
+        came.take_chunked(wire)
+        wire.send(OK + b"Content-Length: 0\r\n\r\n")
+
+    upstream.on("/chunks", receive)
+    (pid,) = alone.children()
+    before = peak_mib(pid)
+    wire = alone.connect()
+    wire.send(request("POST", "/proxy/echo/chunks", key, "Transfer-Encoding: chunked"))
+    for piece in pieces():
+        wire.send(chunk(piece))
+
+    assert wire.send(b"0\r\n\r\n").answer().status == 200
+    assert (came.seen, came.right) == (SIZE, SIZE)
     assert peak_mib(pid) - before <= ALLOWED
 
 

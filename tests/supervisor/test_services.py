@@ -23,7 +23,7 @@ def test_each_worker_has_a_database_of_its_own(worker: str, url: str, expected: 
     ("given", "expected"),
     [
         ([], ["-m", "not slow", "-n", "2"]),
-        (["--all"], ["-n", "2"]),
+        (["--all"], ["-n", "3"]),
         (["-n0", "tests/x.py"], ["-m", "not slow", "-n0", "tests/x.py"]),
         (["-m", "slow"], ["-n", "2", "-m", "slow"]),
     ],
