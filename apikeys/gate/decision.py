@@ -5,7 +5,6 @@ and the client, and holds for LIFETIME_SECONDS from the moment Django sees the r
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -13,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from apikeys.gate.sealed import UNREADABLE
 from apikeys.gate.verdict import Charge, Entry, Limit, Verdict
 
 HEADER: Final = "X-Momentry-Decision"
@@ -20,6 +20,7 @@ PURPOSE: Final = "gateway decision"
 VERSION: Final = "v1"
 LIFETIME_SECONDS: Final = 5
 MAX_LENGTH: Final = 8192
+MAX_SLOTS: Final = 16  # a member's and a key's
 
 
 class InvalidDecision(Exception):
@@ -58,11 +59,12 @@ def verify(text: str, key: bytes, *, method: str, target: str, now: float) -> De
         raise InvalidDecision
     try:
         decision = from_json(json.loads(base64.urlsafe_b64decode(payload)))
-    except (ValueError, KeyError, TypeError, binascii.Error):
+        age = now - decision.issued_at
+    except UNREADABLE:
         raise InvalidDecision from None
     if decision.method != method or decision.target != fingerprint(target):
         raise InvalidDecision
-    if not -LIFETIME_SECONDS <= now - decision.issued_at <= LIFETIME_SECONDS:
+    if not -LIFETIME_SECONDS <= age <= LIFETIME_SECONDS:
         raise InvalidDecision
     return decision
 
@@ -128,4 +130,9 @@ def limit_of(item: list[Any]) -> Limit:
 
 def entry_of(item: list[int] | None) -> Entry | None:
     """Enough to tell what is left after it; the gateway alone can leave it."""
-    return Entry((), item[0], ("",) * item[1], "", shared=True) if item else None
+    if not item:
+        return None
+    units, slots = item
+    if not 0 <= slots <= MAX_SLOTS:
+        raise ValueError("more slots than there are limits")
+    return Entry((), units, ("",) * slots, "", shared=True)

@@ -18,6 +18,7 @@ from proxy.gateway.hygiene import (
     to_client,
     trailers_to_client,
 )
+from proxy.gateway.injection import withheld
 from proxy.gateway.response import ResponseHead
 
 JOINED: Final = 16_384  # bytes; more are not worth a copy
@@ -50,6 +51,11 @@ class Answering(Facts, ABC):
         """The credential is not the client's to know."""
         if self.target is not None and (own := self.target.destination.injection.spellings):
             response.withhold(own)
+
+    def told(self, trailers: Fields) -> Fields:
+        """As withhold(), of what follows the body."""
+        own = () if self.target is None else self.target.destination.injection.spellings
+        return [(name, withheld(value, own)) for name, value in trailers_to_client(trailers)]
 
     def response_whole(
         self, response: ResponseHead, body: bytes, leave: Callable[[], None]
@@ -109,5 +115,5 @@ class Answering(Facts, ABC):
     def response_end(self, trailers: Fields) -> None:
         self.side = None
         if self.framing is CHUNKED:
-            self.client.write(encode_last(trailers_to_client(trailers)))
+            self.client.write(encode_last(self.told(trailers) if trailers else trailers))
         self.finish(self.status, self.code, self.detail, close=not self.keeps)

@@ -12,6 +12,7 @@ from proxy.gateway.names import OURS, is_guarded
 TEMPLATE: Final = re.compile(rb"(" + TOKEN + rb"):[\t ]*+([\x20-\x7e\x80-\xff]++)")
 VALUE: Final = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
 PLACE: Final = b"{credential}"
+MAX_ROUNDS: Final = 16  # each costs a look for every spelling
 ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 
 
@@ -73,12 +74,15 @@ def spellings(name: str, credential: str) -> tuple[bytes, ...]:
 
 
 def withheld(value: bytes, own: tuple[bytes, ...]) -> bytes:
-    """A field's value without the parameter: a redirect may repeat the query it came in."""
-    for spelling in own:
-        if spelling in value:
-            for text in (b"&" + spelling, spelling + b"&", spelling):
-                value = value.replace(text, b"")
-    return value
+    """A field's value without the parameter: a redirect may repeat the query it came in. What
+    stood on both sides of it may make another one; b"" for what is made of them on purpose."""
+    for _ in range(MAX_ROUNDS):
+        found = next((each for each in own if each in value), None)
+        if found is None:
+            return value
+        for text in (b"&" + found, found + b"&", found):
+            value = value.replace(text, b"")
+    return b""
 
 
 def inject_query(query: bytes | None, injection: Injection) -> bytes | None:

@@ -12,9 +12,11 @@ from proxy.gateway.answers import Answer
 if TYPE_CHECKING:
     from proxy.gateway.connection import Connection
 
-# As much of a request line as looks like one.
+# As much of a request line as looks like one; after an authority the path may be left out.
 LINE: Final = re.compile(
-    rb"[\r\n]*+([A-Z]{1,16}) (?:https?://[^/?# ]{0,300}+)?(/[^?# \r\n]{0,4096})", re.IGNORECASE
+    rb"[\r\n]*+([A-Z]{1,16}) (?:https?://[^/?# \r\n]{0,300}+)?"
+    rb"(/[^?# \r\n]{0,4096}|(?<! )(?=[? ]))",
+    re.IGNORECASE,
 )
 UNPRINTABLE: Final = re.compile(rb"[^\x21-\x7e]")
 LOOKED_AT: Final = 8192  # bytes of what came
@@ -28,7 +30,7 @@ def write(connection: "Connection", identity: str, answer: Answer, seen: bytes |
 
 def row_of(connection: "Connection", identity: str, answer: Answer, seen: bytes) -> LogRow:
     found = LINE.match(seen)
-    method, path = found.groups() if found else (b"", b"")
+    method, path = (found[1], found[2] or b"/") if found else (b"", b"")
     return LogRow(
         ts=connection.core.now(),
         id=identity,

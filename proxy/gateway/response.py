@@ -22,6 +22,7 @@ SWITCHING: Final = 101
 STATUS_LINE: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*+))?"
 )
+REASON: Final = len(b"HTTP/1.1 200 ")  # where a status line's phrase begins
 NO_BODY: Final = frozenset((204, 304))
 
 
@@ -53,7 +54,8 @@ class ResponseHead:
         return [line.field for line in self.lines]
 
     def withhold(self, own: tuple[bytes, ...]) -> None:
-        """Of an upstream whose credential is a query parameter: no field may tell it."""
+        """Of an upstream whose credential is a query parameter: nothing of it may tell that."""
+        self.line = self.line[:REASON] + withheld(self.line[REASON:-2], own) + b"\r\n"
         self.lines = [
             read_new(b"%b:%b" % (line.field[0], withheld(line.field[1], own)))
             if any(spelling in line.field[1] for spelling in own)

@@ -1,4 +1,4 @@
-"""PRX-11: a credential in the query comes back in no field, however the upstream writes it."""
+"""PRX-11: a credential in the query comes back in no head, however the upstream writes it."""
 
 import pytest
 
@@ -52,6 +52,22 @@ def test_what_it_was_sent_is_given_back_without_it(
     assert sent == [b"/bounce?a=%41&k=s3%20cret%26"]
     assert got.field("location") == "/bounce?a=%41/"
     assert "cret" not in str(row_of(database, got.field("x-request-id")))
+
+
+def test_neither_reason_nor_trailers_nor_what_stood_around_it_tells_it(
+    gateway: Gateway, key: str, upstream: Server
+) -> None:
+    pair = b"k=s3%20cret%26"
+    head = b"HTTP/1.1 404 No /?%b here\r\nX: /?k=%bs3%%20cret%%26\r\n" % (pair, pair)
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-At: %b\r\n\r\n" % pair
+    upstream.on("/told", says(head + chunks))
+
+    wire = gateway.connect().send(request("GET", "/proxy/query/told", key))
+    told = wire.until(b"\r\n\r\n") + wire.raw_chunks()
+
+    assert told.startswith(b"HTTP/1.1 404 No /? here\r\n")
+    assert told.endswith(b"0\r\nx-at: \r\n\r\n")
+    assert b"cret" not in told
 
 
 def test_other_upstreams_may_say_what_they_like(

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 SLOW = 2.0  # seconds of CPU for one input: a finding
 LONGEST = 8192
 VAR = Path("var/fuzz")
-READ = ("proxy.gateway", "proxy.usage", "apikeys.gate")  # whose branches guide atheris
+# Whose branches guide atheris.
+READ = ("proxy.gateway", "proxy.usage", "apikeys.gate", "apikeys.keyformat", "momentry.common")
 
 
 def main() -> int:

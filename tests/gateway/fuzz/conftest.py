@@ -7,7 +7,7 @@ import pytest
 
 from tests import make
 from tests.gateway.conftest import Database
-from tests.gateway.fuzz.liars import Liar
+from tests.gateway.fuzz.liars import Liar, Patient
 from tests.gateway.fuzz.mutants import templates
 from tests.gateway.fuzz.strict import Strict, listen
 from tests.gateway.processes import Gateway, environment
@@ -42,12 +42,23 @@ def liar() -> Iterator[Liar]:
 
 
 @pytest.fixture(scope="session")
-def strict_key(database: Database, seeded: str, upstream_end: Strict, liar: Liar) -> str:
+def patient() -> Iterator[Patient]:
+    made = Patient(listen())
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def strict_key(
+    database: Database, seeded: str, upstream_end: Strict, liar: Liar, patient: Patient
+) -> str:
     base = f"http://127.0.0.1:{upstream_end.port}"
     with database.rows():
         make.upstream("strict", base, credential=CREDENTIAL, injection="header")
         make.upstream("liar", f"http://127.0.0.1:{liar.port}")
-    return database.key_for("mutant", "strict liar")
+        quick = {"first_byte_timeout_ms": 300, "idle_timeout_ms": 300}
+        make.upstream("patient", f"http://127.0.0.1:{patient.port}", **quick)
+    return database.key_for("mutant", "strict liar patient")
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +67,7 @@ def samples(database: Database, strict_key: str) -> list[bytes]:
         return templates(strict_key, make.service_key("validator").secret)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def strict(
     database: Database, directory: Path, ends: list[Strict], samples: list[bytes]
 ) -> Iterator[Gateway]:

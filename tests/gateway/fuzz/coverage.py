@@ -6,7 +6,9 @@ from hashlib import sha256
 from types import FrameType
 from typing import Any
 
-LOOKED_AT = ("/proxy/gateway/", "/proxy/usage/", "/apikeys/gate/", "/gateway/fuzz/")
+LOOKED_AT = (
+    "/proxy/gateway/", "/proxy/usage/", "/apikeys/gate/", "/apikeys/keyformat", "/gateway/fuzz/",
+)  # fmt: skip
 MOST = 22
 LONGEST = 1500
 

@@ -15,6 +15,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 FRAMED_BY_TRAILERS = re.compile(
     rb"\n0+(?:;[^\r]*)?\r\n(?:[^\r]+\r\n)*?(?:content-length|transfer-encoding):", re.IGNORECASE
 )
+REFUSALS = {b"502": b'"upstream_failed"', b"504": b'"upstream_timeout"'}
 TOKENS = [*answers.TOKENS, *chunks.TOKENS]
 SAMPLES = [
     OK + b"Content-Length: 10\r\nSet-Cookie: a=1\r\n\r\n0123456789",
@@ -45,8 +46,22 @@ class Liar(Server):
         raise Cut
 
 
+class Patient(Liar):
+    """Keeps its connections; where nothing was put it says which path it was asked for."""
+
+    def converse(self, wire: Wire) -> None:
+        wire.socket.settimeout(60)
+        while True:
+            path = wire.until(b"\r\n\r\n").split(b" ")[1]
+            honest = [OK + b"Content-Length: %d\r\n\r\n%b" % (len(path), path)]
+            wire.send(b"".join(self.said.get(path, honest)))
+
+
 class Lies:
     """Many at once through one gateway. ``faults`` must stay empty."""
+
+    slug = "liar"
+    ends = True  # the upstream's connection, with the answer
 
     def __init__(self, port: int, liar: Liar, key: str) -> None:
         self.port = port
@@ -71,7 +86,7 @@ class Lies:
 
     def tell(self, parts: list[bytes], path: str) -> None:
         self.liar.said[path.encode()] = parts
-        asked = request("GET", f"/proxy/liar{path}", self.key, "Connection: close")
+        asked = request("GET", f"/proxy/{self.slug}{path}", self.key, "Connection: close")
         heard = talk(self.port, [asked], ends=False)
         if why := self.judge(b"".join(parts), heard):
             said = escaped(b"".join(parts))
@@ -88,11 +103,11 @@ class Lies:
         (seen,) = final
         with self.lock:
             self.statuses[seen.start] = self.statuses.get(seen.start, 0) + 1
-        if seen.start == b"502" and b'"upstream_failed"' in seen.body:
+        if REFUSALS.get(seen.start, b"-") in seen.body:
             return ""
         if FRAMED_BY_TRAILERS.search(said):
             return ""  # see chunks.check_oracles
-        theirs = oracles.first_answer(said, b"GET", ended=True)
+        theirs = oracles.first_answer(said, b"GET", ended=self.ends)
         if theirs is None or not theirs[0].complete:
             return "seen as whole, and was not" if seen.complete else ""
         if not seen.complete:  # we are stricter: then it is cut
@@ -100,3 +115,20 @@ class Lies:
         self.whole += 1
         told, meant = (seen.start, seen.body), (theirs[0].start, theirs[0].body)
         return "" if told == meant else "not what was said"
+
+
+class PatientLies(Lies):
+    """Each is followed by an honest answer, maybe on the same connection: it must be that one."""
+
+    slug = "patient"
+    ends = False
+
+    def tell(self, parts: list[bytes], path: str) -> None:
+        super().tell(parts, path)
+        following = f"{path}-next"
+        asked = request("GET", f"/proxy/patient{following}", self.key, "Connection: close")
+        heard = talk(self.port, [asked], ends=False)
+        found = oracles.answers(heard.told).messages
+        if [(each.start, each.body) for each in found] != [(b"200", following.encode())]:
+            with self.lock:
+                self.faults.append(f"another's answer ({path}): {escaped(heard.told)}")

@@ -1,5 +1,6 @@
 """Mutants of valid conversations over the wire, and what must hold of them seen from outside."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -18,8 +19,10 @@ from tests.gateway.processes import request
 SECONDS = 2.0  # from a client's last byte to the end of the connection
 PACED = 0.05  # how long one refusal of a wrong key may wait, and be waited for by the next
 STALLED = 0.4  # a client that ended its side is given up after 0.5 s
+PATIENCE = 0.25  # for an end that is not the client's, before it ends its side
 THREADS = 8
 AGAIN = 3
+SWITCHED = b"101"
 UPGRADE = b"Upgrade: WebSocket"
 TRAILERS = b"4;a=b\r\nwxyz\r\n0\r\nX-Sum: 1\r\nX-Api-Key: k\r\n\r\n"
 TOKENS = [*requests.TOKENS, *chunks.TOKENS, *paths.TOKENS]
@@ -56,15 +59,18 @@ def templates(key: str, validator: str) -> list[bytes]:
     ]
 
 
-def talk(port: int, parts: list[bytes], *, ends: bool) -> Conversation:
-    """Sends, ends its side or not, reads to the end."""
+def talk(port: int, parts: list[bytes], *, ends: bool, pause: float = 0.0) -> Conversation:
+    """Sends, after each part reads until nothing comes for ``pause`` seconds, ends its side or not,
+    reads to the end."""
     told, ended = b"", False
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             for part in parts:
                 connection.sendall(part)
+                told += heard(connection, pause) if pause else b""
             if ends:
+                told += heard(connection, PATIENCE) if pause else b""
                 connection.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # it was closed already: the answer is still to be read
@@ -84,8 +90,20 @@ def talk(port: int, parts: list[bytes], *, ends: bool) -> Conversation:
     return Conversation(b"".join(parts), told, time.monotonic() - begun, ended)
 
 
+def heard(connection: socket.socket, pause: float) -> bytes:
+    told = b""
+    connection.settimeout(pause)
+    with contextlib.suppress(TimeoutError, ConnectionError):
+        while data := connection.recv(65_536):
+            told += data
+    connection.settimeout(5)
+    return told
+
+
 class Run:
     """Many of them at once against one gateway. ``faults`` must stay empty."""
+
+    before_all = AGAIN  # how often each sample is said as it is
 
     def __init__(self, port: int, ends: list[Strict], key: str) -> None:
         self.port = port
@@ -99,7 +117,7 @@ class Run:
         self.lock = threading.Lock()
 
     def over(self, seed: int, samples: list[bytes], count: int) -> "Run":
-        for sample in samples * AGAIN:
+        for sample in samples * self.before_all:
             if UPGRADE not in sample:  # a tunnel waits half a second for who ended its side
                 self.say([sample])
         with ThreadPoolExecutor(THREADS) as threads:
@@ -118,14 +136,17 @@ class Run:
 
     def say(self, parts: list[bytes], which: str = "", *, ends: bool = True) -> None:
         spoken = talk(self.port, parts, ends=ends)
-        for why in self.judge(spoken):
+        self.blame(self.judge(spoken), spoken, which)
+
+    def blame(self, faults: list[str], spoken: Conversation, which: str) -> None:
+        for why in faults:
+            told = f"{escaped(spoken.sent)}\n{escaped(spoken.told)}"
             with self.lock:
-                told = f"{escaped(spoken.sent)}\n{escaped(spoken.told)}"
                 self.faults.append(f"{why} ({which}): {told}")
 
     def judge(self, spoken: Conversation) -> list[str]:
         found = oracles.answers(spoken.told)
-        final = [each for each in found.messages if each.start[:1] != b"1" or each.start == b"101"]
+        final = finals(found.messages)
         with self.lock:
             self.stalled += spoken.seconds > STALLED
             self.answered |= {value for each in final for value in each.values(b"x-request-id")}
@@ -175,6 +196,11 @@ class Run:
             self.faults += [f"nobody was answered: {taken.raw!r}" for taken in unasked]
         for end in self.ends:
             self.faults += end.faults
+
+
+def finals(answers: list[Message]) -> list[Message]:
+    """Without the interim ones."""
+    return [each for each in answers if each.start[:1] != b"1" or each.start == SWITCHED]
 
 
 def is_whole(answer: Message) -> bool:
