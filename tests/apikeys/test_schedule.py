@@ -172,6 +172,7 @@ def test_a_task_waits_for_a_database_that_is_away(
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 
     with worker(house, "--no-beat") as lines:
+        assert within(20, lambda: any("ready." in line for line in lines))
         server.execute(f"{allow} false")
         try:
             server.execute(cut, house.name)

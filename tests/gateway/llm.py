@@ -1,6 +1,7 @@
 """A stand-in for the LLM services: their routes, their credentials, their streams and refusals."""
 
 import json
+import threading
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ from tests.gateway.wire import CHUNKED, LENGTH, Server, Wire, unchunk
 WORDS = ["Hello", ",", " wor", "ld", " 🙂"]
 TEXT = "".join(WORDS)
 PAUSE = 0.08  # between two words
+PATIENCE = 10.0
 SECRET = "sk-theirs-1"
 Json = dict[str, Any]
 
@@ -51,6 +53,21 @@ def send_json(wire: Wire, status: int, body: Json, *fields: bytes) -> None:
     wire.send(head + lines + b"Content-Length: %d\r\n\r\n" % len(data) + data)
 
 
+class Words:
+    """Sent a moment apart; or, once a test asks for it, each after the first only when the client
+    has that one: ``in_time`` says whether it had, before ``PATIENCE`` was over."""
+
+    def __init__(self) -> None:
+        self.heard: threading.Event | None = None
+        self.in_time = True
+
+    def wait(self) -> None:
+        if self.heard is None:
+            time.sleep(PAUSE)
+        else:
+            self.in_time = self.in_time and self.heard.wait(PATIENCE)
+
+
 class Stream:
     """Server-sent events, each a chunk."""
 
@@ -75,6 +92,7 @@ class OpenAI:
 
     def __init__(self, server: Server) -> None:
         self.cuts = False
+        self.words = Words()
         server.on("/v1/chat/completions", self.answer)
 
     def answer(self, wire: Wire, head: bytes) -> None:
@@ -103,7 +121,7 @@ class OpenAI:
         for word in WORDS:
             delta = {"index": 0, "delta": {"content": word}, "finish_reason": None}
             stream.event(json.dumps(base | {"choices": [delta]}))
-            time.sleep(PAUSE)
+            self.words.wait()
         if self.cuts:
             stream.wire.end()
             return
@@ -126,6 +144,7 @@ class Anthropic:
 
     def __init__(self, server: Server) -> None:
         self.cuts = False
+        self.words = Words()
         server.on("/v1/messages", self.answer)
 
     def answer(self, wire: Wire, head: bytes) -> None:
@@ -167,7 +186,7 @@ class Anthropic:
         tell("ping")
         for word in WORDS:
             tell("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
-            time.sleep(PAUSE)
+            self.words.wait()
         if self.cuts:
             stream.wire.end()
             return

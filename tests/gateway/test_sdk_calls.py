@@ -1,7 +1,7 @@
 """OpenAI's and Anthropic's own SDKs through the gateway: answers, streams, errors, cut streams."""
 
 import asyncio
-import time
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests import make
 from tests.gateway.conftest import Database
-from tests.gateway.llm import PAUSE, SECRET, TEXT, WORDS, Anthropic, OpenAI
+from tests.gateway.llm import SECRET, TEXT, WORDS, Anthropic, OpenAI
 from tests.gateway.processes import Gateway
 from tests.gateway.wire import Server, tcp_server
 
@@ -93,19 +93,20 @@ def test_openai_answers(gpt: openai.OpenAI) -> None:
     assert raw.headers["openai-processing-ms"] == "7"
 
 
-def test_openai_streams_word_by_word(gpt: openai.OpenAI) -> None:
-    words, times, usage = [], [], None
+def test_openai_streams_word_by_word(gpt: openai.OpenAI, openai_service: OpenAI) -> None:
+    words, usage = [], None
+    heard = openai_service.words.heard = threading.Event()
     with gpt.chat.completions.create(
         model="m", messages=ASKED, stream=True, stream_options={"include_usage": True}
     ) as stream:
         for chunk in stream:
             if chunk.choices and (word := chunk.choices[0].delta.content):
                 words.append(word)
-                times.append(time.monotonic())
+                heard.set()
             usage = chunk.usage or usage
 
     assert words == WORDS
-    assert times[-1] - times[0] >= PAUSE  # not all at the end
+    assert openai_service.words.in_time  # not all at the end
     assert usage is not None
     assert usage.total_tokens == 14
 
@@ -174,16 +175,19 @@ def test_anthropic_answers(claude: anthropic.Anthropic) -> None:
     assert told.usage.output_tokens == 5
 
 
-def test_anthropic_streams_word_by_word(claude: anthropic.Anthropic) -> None:
-    words, times = [], []
+def test_anthropic_streams_word_by_word(
+    claude: anthropic.Anthropic, anthropic_service: Anthropic
+) -> None:
+    words: list[str] = []
+    heard = anthropic_service.words.heard = threading.Event()
     with claude.messages.stream(model="m", max_tokens=9, messages=ASKED) as stream:
         for word in stream.text_stream:
             words.append(word)
-            times.append(time.monotonic())
+            heard.set()
         told = stream.get_final_message()
 
     assert words == WORDS
-    assert times[-1] - times[0] >= PAUSE  # not all at the end
+    assert anthropic_service.words.in_time  # not all at the end
     assert (told.stop_reason, told.usage.output_tokens) == ("end_turn", 5)
 
 
