@@ -204,6 +204,7 @@ def seeded(database: Database, upstream: Server) -> str:
         make.upstream("brief", base, total_timeout_ms=700)
         make.upstream("small", base, max_body_bytes=10)
         make.upstream("off", base, is_active=False)
+        make.upstream("busy", base, connect_timeout_ms=300)
     return database.key_for("alice", "echo based query dead quick brief small off gone")
 
 

@@ -5,7 +5,7 @@ import shutil
 import signal
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,11 @@ class Engine:
         self.signal(signal.SIGCONT)
 
     def signal(self, number: signal.Signals) -> None:
-        """To the postmaster first, so that nothing new is made meanwhile."""
-        for pid in (self.pid, *children(self.pid)):
-            os.kill(pid, number)
+        """To the postmaster first, so that nothing new is made meanwhile; some may just end."""
+        os.kill(self.pid, number)
+        for pid in children(self.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
 
 @contextmanager

@@ -206,9 +206,6 @@ def upstreams(database: Database, seeded: str, upstream: Server) -> str:
     """Of a member who may call them all."""
     upstream.on("/hang", hang)
     upstream.on("/closes", close)
-    with database.rows():
-        base = f"http://127.0.0.1:{upstream.port}"
-        make.upstream("busy", base, connect_timeout_ms=300)
     return database.key_for(
         f"codes{uuid.uuid4().hex[:6]}", "echo small quick dead off gone busy", monthly=None
     )
