@@ -113,7 +113,6 @@ TEMPLATES = [
     },
 ]
 
-
 DATABASE_URL = env.url("DATABASE_URL", None, ("postgres", "postgresql"))
 DATABASES = {"default": database(DATABASE_URL, env)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -124,8 +123,7 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "momentry",
         "OPTIONS": {
-            # Only counts that may be lost: better none than a request that waits for a hung server.
-            "socket_connect_timeout": 0.1,
+            "socket_connect_timeout": 0.1,  # counts may be lost; nobody waits for a hung server
             "socket_timeout": 0.15,
             "protocol": 2,  # all that its reader knows
             "parser_class": "apikeys.services.reader.Reader",
