@@ -171,6 +171,27 @@ def test_a_table_that_left_but_was_not_dropped_goes_with_the_next_run(
     all_rolled_up(before + told(late))
 
 
+def test_a_run_that_dies_at_the_drop_counts_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ten_days()
+    before, execute = logged(), purging.execute
+    roll_up_all(day(0))
+    log(late := call(day(9) + NOON, status=418))
+
+    def die(statement: str, **values: Any) -> None:
+        if statement.startswith("DROP"):
+            raise KeyboardInterrupt
+        execute(statement, **values)
+
+    monkeypatch.setattr(purging, "execute", die)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            purge(day(0), 3)
+    monkeypatch.undo()
+
+    assert purge(day(0), 3) == 15
+    all_rolled_up(before + told(late))
+
+
 def test_a_reader_puts_it_off_but_stops_nobody(
     log_house: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
