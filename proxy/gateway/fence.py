@@ -22,6 +22,7 @@ from momentry.common.fence import sql
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 PARK_SECONDS: Final = 0.3  # how long a request waits for a late renewal
+PARK_LOOKS: Final = 10  # in that time: see Fence.fresh
 RETRY_SECONDS: Final = 0.3
 FAILURES: Final = (psycopg.Error, OSError, TimeoutError)
 
@@ -80,12 +81,15 @@ class Fence:
         return datetime.fromtimestamp(then + (clock() - began), UTC)
 
     async def fresh(self) -> bool:
-        """Now, or after waiting PARK_SECONDS at most."""
-        if clock() < self.fresh_until:
-            return True
-        self.renewed.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.renewed.wait(), PARK_SECONDS)
+        """Now, or after waiting PARK_SECONDS at most. Longer where this process gets no time to
+        run: many short waits end only after many turns of the loop, one long wait would be over
+        in the turn in which the database's answer, long there, begins to be read."""
+        for _ in range(PARK_LOOKS):
+            if self.is_fresh():
+                return True
+            self.renewed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.renewed.wait(), PARK_SECONDS / PARK_LOOKS)
         return self.is_fresh()
 
     async def run(self, report: Callable[[str, BaseException], None]) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from momentry.common.fence import sql
-from proxy.gateway.fence import EVERYTHING, Change, Fence, clock
+from proxy.gateway.fence import EVERYTHING, PARK_SECONDS, Change, Fence, clock
 from tests.gateway.conftest import Database
 
 NOTE = "SELECT momentry_fence_note(%s, %s)"
@@ -129,6 +129,28 @@ def test_a_lock_on_the_fence_ends_freshness_and_its_end_brings_it_back(database:
                 assert not await found.fence.fresh()
                 changing.rollback()
             assert await found.fence.fresh()
+
+    asyncio.run(play())
+
+
+def test_a_process_that_gets_no_time_to_run_hears_the_database_before_it_says_no(
+    database: Database,
+) -> None:
+    async def wait_for_a_core(changing: psycopg.Connection[object]) -> None:
+        for turn in range(10):
+            time.sleep(PARK_SECONDS * 1.2)  # noqa: ASYNC251  nothing else of this process runs
+            if turn == 0:
+                changing.rollback()
+            await asyncio.sleep(0)
+
+    async def play() -> None:
+        async with following(database, lease=3.0) as found:
+            with psycopg.connect(database.conninfo) as changing:
+                changing.execute("UPDATE common_fence SET generation = generation + 1")
+                assert await until(lambda: not found.fence.is_fresh(), 5)
+                waiting = asyncio.get_running_loop().create_task(wait_for_a_core(changing))
+                assert await found.fence.fresh()
+                await waiting
 
     asyncio.run(play())
 

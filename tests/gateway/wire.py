@@ -133,6 +133,11 @@ class Wire:
 
 
 def unchunk(raw: bytes) -> bytes:
+    return with_trailers(raw)[0]
+
+
+def with_trailers(raw: bytes) -> tuple[bytes, bytes]:
+    """The content of a chunked body, however it was cut, and all that follows its last chunk."""
     body = b""
     while raw:
         line, _, raw = raw.partition(b"\r\n")
@@ -140,7 +145,7 @@ def unchunk(raw: bytes) -> bytes:
         if not size:
             break
         body, raw = body + raw[:size], raw[size + 2 :]
-    return body
+    return body, raw
 
 
 def within(seconds: float, condition: Callable[[], bool], pause: float = 0.01) -> bool:
