@@ -21,6 +21,12 @@ UNION ALL
 SELECT 'mail_due', '', count(*) FROM events_mail
  WHERE sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= statement_timestamp()
 UNION ALL
+SELECT 'targets_down', u.slug, count(*)
+  FROM proxy_downtarget d
+  JOIN proxy_target t ON t.id = d.target_id
+  JOIN proxy_upstream u ON u.id = t.upstream_id
+ GROUP BY u.slug
+UNION ALL
 SELECT 'mail_failed', '', count(*) FROM events_mail WHERE failed_at IS NOT NULL
 """
 
@@ -28,6 +34,7 @@ FAMILIES: Final = {
     "members": ("Members by status.", "status"),
     "keys_usable": ("Keys that may pass.", ""),
     "mail_due": ("Letters that wait for the relay.", ""),
+    "targets_down": ("Targets that gateways have put out.", "upstream"),
     "mail_failed": ("Letters given up.", ""),
 }
 

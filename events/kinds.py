@@ -27,6 +27,8 @@ class Kind(StrEnum):
     UPSTREAM_CREATED = "upstream:created"
     UPSTREAM_UPDATED = "upstream:updated"
     UPSTREAM_DELETED = "upstream:deleted"
+    UPSTREAM_DOWN = "upstream:down"
+    UPSTREAM_UP = "upstream:up"
     IP_RULE_CREATED = "ip-rule:created"
     IP_RULE_UPDATED = "ip-rule:updated"
     IP_RULE_DELETED = "ip-rule:deleted"

@@ -9,6 +9,7 @@ from django.db import Error, close_old_connections
 from django.utils import timezone
 
 from events.mail import send_due
+from proxy.services.outages import tell_outages
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,7 @@ async def run() -> None:
     logger.info("relay started")
     while not stop.is_set():
         await asyncio.to_thread(send_mail)
+        await asyncio.to_thread(look_at_targets)
         try:
             await asyncio.wait_for(stop.wait(), POLL_SECONDS)
         except TimeoutError:
@@ -37,5 +39,15 @@ def send_mail() -> None:
         send_due(timezone.now())
     except Error as error:
         logger.warning("outbox not read", extra={"error": type(error).__name__})
+    finally:
+        close_old_connections()
+
+
+def look_at_targets() -> None:
+    """What gateways say of upstreams becomes events."""
+    try:
+        tell_outages()
+    except Error as error:
+        logger.warning("outages not read", extra={"error": type(error).__name__})
     finally:
         close_old_connections()

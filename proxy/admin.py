@@ -14,6 +14,7 @@ from momentry.common.ids import uuid7
 from momentry.common.secretforms import SecretsForm, secret_field
 from momentry.common.staff import (
     GREEN,
+    ORANGE,
     RED,
     URLS,
     StaffAdmin,
@@ -26,7 +27,7 @@ from proxy.models import Target, Upstream
 from proxy.services.upstreams import FIELDS, change_upstream, delete_upstream, make_upstream
 from proxy.services.wanted import MAX_TARGETS, WantedTarget, check_credential, check_upstream
 
-STATES: Final = {"active": GREEN, "off": RED}
+STATES: Final = {"active": GREEN, "impaired": ORANGE, "down": RED, "off": RED}
 
 
 class TargetForm(SecretsForm[Target]):
@@ -57,11 +58,21 @@ class TargetForm(SecretsForm[Target]):
 class TargetInline(ThemedStack):
     model = Target
     form = TargetForm
-    fields = ["base_url", ("new_credential", "weight"), "is_active"]
+    fields = ["base_url", ("new_credential", "weight"), ("is_active", "health")]
+    readonly_fields = ["health"]
     formfield_overrides = URLS
     extra = 0
     min_num = 0
     max_num = MAX_TARGETS
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Target]:
+        return super().get_queryset(request).select_related("down")
+
+    @admin.display(description="health")
+    def health(self, target: Target) -> str:
+        """As the gateways have told it."""
+        down = getattr(target, "down", None)
+        return f"down since {down.since:%Y-%m-%d %H:%M:%S} UTC: {down.reason}" if down else "in"
 
 
 def targets_of(formset: Any) -> list[WantedTarget] | None:
@@ -114,11 +125,17 @@ class UpstreamAdmin(RefusalsShown[Upstream], StaffAdmin[Upstream]):
                         ("max_body_bytes", "max_response_bytes"),
                         ("request_weight", "tls_verify")]},
         ),
+        (
+            "Health",
+            {"fields": [("max_retries", "failure_threshold"),
+                        ("health_path", "health_interval_ms")]},
+        ),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Upstream]:
         active = Count("targets", filter=Q(targets__is_active=True))
-        return super().get_queryset(request).annotate(active=active)
+        down = Count("targets", filter=Q(targets__down__isnull=False))
+        return super().get_queryset(request).annotate(active=active, down=down)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Upstream | None = None) -> list[str]:
         """The slug is in clients' URLs, grants and logs: it never changes."""
@@ -152,7 +169,13 @@ class UpstreamAdmin(RefusalsShown[Upstream], StaffAdmin[Upstream]):
 
     @column("state", badge=STATES)
     def state(self, obj: Upstream) -> str:
-        return "active" if obj.is_active else "off"
+        """Down while every target is, as the gateways have told it."""
+        if not obj.is_active:
+            return "off"
+        down, active = (cast("int", getattr(obj, name, 0)) for name in ("down", "active"))
+        if not down:
+            return "active"
+        return "down" if down >= active else "impaired"
 
     @column("active targets", order="active")
     def targets_active(self, obj: Upstream) -> int:

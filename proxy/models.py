@@ -79,6 +79,33 @@ class Upstream(models.Model):
         validators=[MaxValueValidator(1000)],
         help_text="Units that one call costs; 0 is free.",
     )
+    max_retries = models.PositiveSmallIntegerField(
+        default=2,
+        db_default=2,
+        validators=[MaxValueValidator(5)],
+        help_text="Other targets that a request may go on to when one fails it; 0 is none.",
+    )
+    failure_threshold = models.PositiveSmallIntegerField(
+        default=5,
+        db_default=5,
+        validators=[MinValueValidator(1), MaxValueValidator(1000)],
+        help_text="Failures in a row that put a target out.",
+    )
+    health_path = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        validators=[RegexValidator(r"\A(/[!-~]*)?\Z", "It begins with / and has no blanks.")],
+        help_text="Asked of each target, under its base URL; an answer below 400 is health. "
+        "Empty: only targets that are out are tried, by a connection.",
+    )
+    health_interval_ms = models.PositiveIntegerField(
+        default=5_000,
+        db_default=5_000,
+        validators=[MinValueValidator(500), MaxValueValidator(3_600_000)],
+        help_text="Between two looks at a target that is in. Milliseconds.",
+    )
     version = models.PositiveIntegerField(
         default=1, db_default=1, editable=False, help_text="Rises with each change, targets too."
     )
@@ -110,3 +137,36 @@ class Target(models.Model):
 
     def __str__(self) -> str:
         return self.base_url
+
+
+class Outage(models.Model):
+    """A target that one gateway process has put out. The row goes when it is back there, and means
+    nothing once its process has ended."""
+
+    target = models.ForeignKey(
+        Target, on_delete=models.CASCADE, db_constraint=False, related_name="outages"
+    )
+    process = models.CharField(max_length=80)
+    since = models.DateTimeField()
+    reason = models.CharField(max_length=100)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["target", "process"], name="outage_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.target_id} in {self.process}"
+
+
+class DownTarget(models.Model):
+    """A target that is out somewhere, as events have told it: proxy.services.outages."""
+
+    target = models.OneToOneField(
+        Target, on_delete=models.CASCADE, primary_key=True, related_name="down"
+    )
+    since = models.DateTimeField()
+    reason = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return f"{self.target_id} since {self.since:%Y-%m-%d %H:%M:%S}"

@@ -1,8 +1,10 @@
 """Upstreams as clients write and read them: shapes and sizes; what may be is the services' matter.
 A credential goes in and never comes out."""
 
+from datetime import datetime
 from typing import Any, Final
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from momentry.common.crypto.errors import EnvelopeError
@@ -79,6 +81,21 @@ class UpstreamInput(StrictSerializer):
     request_weight = serializers.IntegerField(
         required=False, min_value=0, max_value=1000, help_text="Units one call costs; 0 is free."
     )
+    max_retries = serializers.IntegerField(
+        required=False, min_value=0, max_value=5,
+        help_text="Other targets that a request may go on to when one fails it.",
+    )  # fmt: skip
+    failure_threshold = serializers.IntegerField(
+        required=False, min_value=1, max_value=1000,
+        help_text="Failures in a row that put a target out.",
+    )  # fmt: skip
+    health_path = serializers.CharField(
+        required=False, allow_blank=True, max_length=200,
+        help_text="Asked of each target, under its base URL; blank: a connection is enough.",
+    )  # fmt: skip
+    health_interval_ms = serializers.IntegerField(
+        required=False, min_value=500, max_value=HOUR, help_text="Between two looks at a target."
+    )
     targets = targets_input("All from now on: one that is not in the list goes.", required=False)
 
     def validate_targets(self, targets: list[WantedTarget]) -> list[WantedTarget]:
@@ -101,10 +118,15 @@ class ReplacementInput(UpstreamInput):
 
 class TargetSerializer(serializers.ModelSerializer[Target]):
     api_key_masked = serializers.SerializerMethodField()
+    down_since = serializers.SerializerMethodField()
+    down_reason = serializers.SerializerMethodField()
 
     class Meta:
         model = Target
-        fields = ["id", "base_url", "weight", "is_active", "api_key_masked", "created_at"]
+        fields = [
+            "id", "base_url", "weight", "is_active", "api_key_masked", "down_since", "down_reason",
+            "created_at",
+        ]  # fmt: skip
         read_only_fields = fields
 
     def get_api_key_masked(self, target: Target) -> str | None:
@@ -114,6 +136,14 @@ class TargetSerializer(serializers.ModelSerializer[Target]):
         except EnvelopeError:  # its key left the ring: there is one, and nobody reads it
             return HIDDEN
         return None if credential is None else masked(credential)
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_down_since(self, target: Target) -> datetime | None:
+        """Null while every gateway process sends requests there."""
+        return target.down.since if hasattr(target, "down") else None
+
+    def get_down_reason(self, target: Target) -> str:
+        return target.down.reason if hasattr(target, "down") else ""
 
 
 class UpstreamSerializer(serializers.ModelSerializer[Upstream]):

@@ -82,6 +82,9 @@ class Answering(Facts, ABC):
         if self.target is None:
             forwarding.read_django(self, response)
         else:
+            health = self.target.health
+            if health.failures or response.status > 501:
+                health.answered(response.status, self.core.loop.time())
             limits = self.limits()
             self.withhold(response)
         if not response.bodiless and (response.content_length or 0) > self.max_response:

@@ -6,11 +6,12 @@ Admission (the gate, the choice of an upstream, the connection) is in admission.
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from proxy.gateway import admission, forwarding, gathering, record, tunnel, verify
+from proxy.gateway import admission, attempts, gathering, record, tunnel, verify
 from proxy.gateway.answering import Answering
 from proxy.gateway.answers import CONTINUE, Answer, refusal
 from proxy.gateway.chunked import encode, encode_last
 from proxy.gateway.facts import NEVER
+from proxy.gateway.forwarding import TOO_LARGE
 from proxy.gateway.head import Fields
 from proxy.gateway.hygiene import (
     Framing,
@@ -46,7 +47,7 @@ class Exchange(Answering):
         counts[REPEATED] += 1
         side = self.pool.take()
         if side is None:
-            forwarding.take_connection(self)
+            attempts.take_connection(self)
         elif not self.head.has_body or (body := self.client.take_body()) is None:
             self.attach(side)
         else:
@@ -151,13 +152,15 @@ class Exchange(Answering):
         self.finish(self.status, "", "", close=True)
 
     def upstream_failed(self, detail: str | None) -> None:
+        if detail != TOO_LARGE:  # which is what this upstream's setting says of it
+            attempts.note_failure(self, "malformed answer")
         self.fail("upstream_failed", detail)
 
     def upstream_lost(self, untouched: bool) -> None:
         """It closed before its time; ``untouched``: not a byte of an answer had come."""
         self.side = None
-        if not (untouched and forwarding.retry(self)):
-            self.fail("upstream_failed", "The upstream closed the connection.")
+        if not attempts.after_loss(self, untouched=untouched):
+            self.fail("upstream_failed", attempts.ENDED)
 
     def check(self, now: float) -> None:
         if now < self.deadline and now < self.total_deadline:
@@ -165,6 +168,8 @@ class Exchange(Answering):
         if self.client.full:
             self.fail("request_timeout", "The client did not take the answer.")
         else:
+            if self.request_sent and self.tunnel is None:
+                attempts.note_failure(self, "no answer in time")
             self.fail("upstream_timeout")
 
     # The end.

@@ -4,6 +4,7 @@ from asyncio import Task
 from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from apikeys.gate.verdict import Verdict
 from momentry.common.ids import uuid7_text
@@ -16,6 +17,7 @@ from proxy.gateway.upstreams import Target, Upstream
 if TYPE_CHECKING:
     from proxy.gateway.client_side import ClientSide
     from proxy.gateway.core import Core
+    from proxy.gateway.health import Health
     from proxy.gateway.pool import Pool
     from proxy.gateway.tunnel import Tunnel
     from proxy.gateway.upstream_side import UpstreamSide
@@ -45,6 +47,7 @@ class Facts:
         "held",
         "id",
         "keeps",
+        "load",
         "max_body",
         "max_response",
         "nonce",
@@ -65,6 +68,7 @@ class Facts:
         "texts",
         "timeouts",
         "total_deadline",
+        "tried",
         "tunnel",
         "upstream",
         "verdict",
@@ -92,6 +96,8 @@ class Facts:
         self.verdict: Verdict | None = None
         self.upstream: Upstream | None = None
         self.target: Target | None = None
+        self.load: Health | None = None  # the target's, on which this request counts
+        self.tried: tuple[UUID, ...] = ()  # targets that it went on from
         self.side: UpstreamSide | None = None
         self.connecting: Task[None] | None = None  # while no connection is its own
         self.held: bytearray | None = None  # the body, until its connection stands or we answer it

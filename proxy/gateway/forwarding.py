@@ -1,16 +1,15 @@
-"""The way of an admitted request: target, head, connection, to an upstream or to Django."""
+"""Where an admitted request goes: to an upstream's target or to Django, and with which head."""
 
 import time
 from typing import TYPE_CHECKING, Final
 
 from apikeys.gate import decision
 from apikeys.gate.verdict import Verdict
-from proxy.gateway.hygiene import Caller, to_django, to_upstream
-from proxy.gateway.metrics import RETRIES, RETRIES_REFUSED
-from proxy.gateway.own import guarded
-from proxy.gateway.pool import PoolBusyError
+from proxy.gateway.attempts import aim, caller, take_connection
+from proxy.gateway.balance import choose
+from proxy.gateway.hygiene import to_django
 from proxy.gateway.response import ResponseHead
-from proxy.gateway.upgrade import nonce_of, switching
+from proxy.gateway.upgrade import nonce_of
 
 if TYPE_CHECKING:
     from proxy.gateway.exchange import Exchange
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 DJANGO_MAX_BODY: Final = 10 << 20  # bytes; Django keeps a body whole before it looks at it
 CODE_LENGTH: Final = 40
 TOO_LARGE: Final = "The upstream's answer is larger than it may be."
-SAFE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 
 
 def forward_to_upstream(exchange: "Exchange") -> None:
@@ -32,22 +30,16 @@ def forward_to_upstream(exchange: "Exchange") -> None:
     if (exchange.head.content_length or 0) > upstream.max_body:
         exchange.fail("body_too_large")
         return
-    target = upstream.choose()
+    target = choose(upstream.targets, exchange.core.loop.time())
     if target is None:
         exchange.fail("upstream_unavailable")
         return
-    exchange.target = target
     exchange.max_body = upstream.max_body
     exchange.max_response = upstream.max_response
     exchange.timeouts = (upstream.connect, upstream.first_byte, upstream.idle)
     exchange.total_deadline = exchange.core.loop.time() + upstream.total
-    exchange.pool = exchange.core.pool(target.endpoint)
-    exchange.block = to_upstream(
-        exchange.head, exchange.route.rest, target.destination, caller(exchange)
-    )
-    if nonce := nonce_of(exchange.head):
-        exchange.nonce = nonce
-        exchange.block = switching(exchange.block)
+    exchange.nonce = nonce_of(exchange.head)
+    aim(exchange, target)
     take_connection(exchange)
 
 
@@ -68,18 +60,6 @@ def forward_to_django(exchange: "Exchange") -> None:
     exchange.gather()
 
 
-def caller(exchange: "Exchange") -> Caller:
-    verdict = exchange.verdict
-    member = verdict.member_id if verdict else None
-    key = verdict.key_id if verdict else None
-    return Caller(
-        exchange.id.encode(),
-        exchange.who,
-        user_id=str(member).encode() if member else b"",
-        key_id=str(key).encode() if key else b"",
-    )
-
-
 def sign(exchange: "Exchange", verdict: Verdict) -> bytes:
     head = exchange.head
     target = head.path + b"?" + head.query if head.query else head.path  # as ASGI has it: no bare ?
@@ -92,65 +72,6 @@ def sign(exchange: "Exchange", verdict: Verdict) -> bytes:
         verdict=verdict,
     )
     return decision.sign(made, exchange.core.decision_key)
-
-
-def take_connection(exchange: "Exchange") -> None:
-    """An idle connection at once, without a task; else one must be made or waited for."""
-    side = exchange.pool.take()
-    if side is None:
-        connect_beside(exchange)
-    else:
-        exchange.attach(side)
-
-
-def connect_beside(exchange: "Exchange") -> None:
-    exchange.connecting = exchange.core.spawn(connect(exchange))
-
-
-def retry(exchange: "Exchange") -> bool:
-    """Once more, on a fresh connection? Only what changes nothing and met a kept connection's end,
-    and not if too many others do so already."""
-    head, counts = exchange.head, exchange.core.metrics.counts
-    if not exchange.reused or exchange.retried or head.method not in SAFE or head.has_body:
-        return False
-    if not exchange.pool.may_retry():
-        counts[RETRIES_REFUSED] += 1
-        return False
-    counts[RETRIES] += 1
-    exchange.pool.retries += 1
-    exchange.retried = True
-    exchange.request_sent = False
-    connect_beside(exchange)
-    return True
-
-
-async def connect(exchange: "Exchange") -> None:
-    await guarded(exchange, attach_fresh(exchange))
-
-
-async def attach_fresh(exchange: "Exchange") -> None:
-    try:
-        side = await exchange.pool.acquire(exchange.timeouts[0])
-    except (PoolBusyError, TimeoutError, OSError) as error:
-        exchange.connecting = None
-        exchange.fail(*connect_failure(exchange, error))
-        return
-    exchange.connecting = None
-    if side.is_open():
-        exchange.attach(side)
-    else:
-        exchange.upstream_lost(untouched=False)
-
-
-def connect_failure(exchange: "Exchange", error: Exception) -> tuple[str, str]:
-    """(code, detail); which address failed how is nothing a client must know."""
-    if isinstance(error, PoolBusyError):
-        return "upstream_busy", "Too many requests wait for this upstream."
-    if exchange.target is None:
-        return "not_ready", "The application does not answer."
-    if isinstance(error, TimeoutError):
-        return "upstream_timeout", "The upstream did not accept a connection in time."
-    return "upstream_unreachable", ""
 
 
 def read_django(exchange: "Facts", response: ResponseHead) -> None:

@@ -6,8 +6,8 @@ What is whole within ENOUGH bytes goes up in one piece; of more, the rest follow
 from typing import TYPE_CHECKING, Final
 
 from proxy.gateway.answers import CONTINUE
+from proxy.gateway.attempts import take_connection
 from proxy.gateway.chunked import encode
-from proxy.gateway.forwarding import take_connection
 
 if TYPE_CHECKING:
     from proxy.gateway.exchange import Exchange

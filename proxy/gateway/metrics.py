@@ -44,7 +44,8 @@ SLOW: Final = ROWS_SHARED + 1
 RETRIES: Final = SLOW + 1
 RETRIES_REFUSED: Final = RETRIES + 1
 REPEATED: Final = RETRIES_REFUSED + 1
-YIELDED: Final = REPEATED + 1
+FAIL_OVERS: Final = REPEATED + 1
+YIELDED: Final = FAIL_OVERS + 1
 CONNECTIONS: Final = YIELDED + 1
 IN_FLIGHT: Final = CONNECTIONS + 1
 ROWS_WAITING: Final = IN_FLIGHT + 1
@@ -72,6 +73,7 @@ COUNTERS: Final = {
     RETRIES: ("upstream_retries", "Requests sent once more, for a kept connection had died."),
     RETRIES_REFUSED: ("upstream_retries_refused", "Requests not sent once more: too many were."),
     REPEATED: ("requests_repeated", "Requests like one admitted before, taken the same way."),
+    FAIL_OVERS: ("upstream_fail_overs", "Requests that went on to another target."),
     SHED: ("shed", "Connections and requests refused because this process was full."),
     YIELDED: ("connections_yielded", "Connections that made room for others, in a full process."),
     RESTARTS: ("restarts", "Rolling restarts done."),

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from apikeys.gate.standing import Standing
+from proxy.gateway.attempts import caller
 from proxy.gateway.clients import Client
 from proxy.gateway.connection import BODY, WAIT
 from proxy.gateway.exchange import Exchange
 from proxy.gateway.facts import NEVER, Texts
-from proxy.gateway.forwarding import caller
 from proxy.gateway.head import RequestHead
 from proxy.gateway.hygiene import forwarding_fields, framing_of, upstream_fields
 from proxy.gateway.names import CREDENTIALS
@@ -86,6 +86,8 @@ class Passage:
         exchange.route = self.route
         exchange.upstream = self.upstream
         exchange.target = self.target
+        exchange.load = self.target.health
+        exchange.load.enter()
         exchange.max_body = self.max_body
         exchange.max_response = self.max_response
         exchange.timeouts = self.timeouts

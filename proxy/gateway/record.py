@@ -9,6 +9,7 @@ from apikeys.gate.verdict import ANONYMOUS, Verdict
 from apikeys.gate.windows import returned
 from apikeys.requestlog.row import ERROR_DETAIL_LENGTH, PATH_LENGTH, USER_AGENT_LENGTH, LogRow
 from momentry.common.ownkeys import without_keys
+from proxy.gateway import attempts
 from proxy.gateway.facts import Facts, Texts
 from proxy.gateway.head import METHODS
 from proxy.gateway.hygiene import Framing
@@ -82,8 +83,7 @@ def settle(exchange: Facts) -> None:
     if exchange.settled:
         return
     exchange.settled = True
-    if exchange.retried:
-        exchange.pool.retries -= 1
+    attempts.end(exchange)
     verdict, door = exchange.verdict, exchange.core.door
     if verdict is None:
         return

@@ -64,6 +64,8 @@ def begin(exchange: "Exchange", response: ResponseHead) -> None:
         limits=exchange.limits(),
         foreign=True,
     )
+    if exchange.load is not None:
+        exchange.load.succeeded()
     exchange.status = response.status
     exchange.first_byte = monotonic()
     exchange.total_deadline = NEVER  # only the idle time bounds it

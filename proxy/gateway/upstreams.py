@@ -3,7 +3,7 @@
 The statements are held equal to proxy.models by tests/gateway/test_upstream_sql.py.
 """
 
-import random
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
@@ -12,6 +12,8 @@ from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.crypto.keyring import KeyRing
 from momentry.common.veil import veils
 from proxy.gateway import injection
+from proxy.gateway.balance import Budget
+from proxy.gateway.health import Health
 from proxy.gateway.hygiene import Destination
 from proxy.gateway.pool import Endpoint
 
@@ -24,6 +26,7 @@ ROWS_SQL: Final = """
 SELECT u.slug, u.is_active, u.injection, u.injection_name, u.injection_template,
        u.connect_timeout_ms, u.first_byte_timeout_ms, u.idle_timeout_ms, u.total_timeout_ms,
        u.max_body_bytes, u.max_response_bytes, u.tls_verify, u.usage_format, u.request_weight,
+       u.max_retries, u.failure_threshold, u.health_path, u.health_interval_ms,
        t.id, t.base_url, t.weight, t.credential
   FROM proxy_upstream u
   LEFT JOIN proxy_target t ON t.upstream_id = u.id AND t.is_active
@@ -36,12 +39,14 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 class Target(NamedTuple):
-    """``name``: the base URL, for the log."""
+    """``name``: the base URL, for the log. ``health`` outlives a reading of the rows."""
 
+    id: UUID
     name: str
     endpoint: Endpoint
     destination: Destination
     weight: int
+    health: Health
 
 
 class Upstream(NamedTuple):
@@ -57,13 +62,11 @@ class Upstream(NamedTuple):
     max_response: float
     usage_format: str
     request_weight: int  # units of quota that one call costs
-
-    def choose(self) -> Target | None:
-        """One target by weight; None when there is none to go to."""
-        targets = self.targets
-        if len(targets) < 2:
-            return targets[0] if targets else None
-        return random.choices(targets, [target.weight for target in targets])[0]  # noqa: S311 - balancing, no secret
+    max_retries: int  # targets that a request may go to after its first
+    failure_threshold: int
+    health_path: bytes  # under a target's base URL; b"": only what is out is asked
+    health_interval: float
+    budget: Budget
 
 
 @veils("credential")
@@ -84,6 +87,10 @@ class Row(NamedTuple):
     tls_verify: bool
     usage_format: str
     request_weight: int
+    max_retries: int
+    failure_threshold: int
+    health_path: str
+    health_interval_ms: int
     target_id: UUID | None
     base_url: str
     weight: int
@@ -91,12 +98,15 @@ class Row(NamedTuple):
 
 
 class Table:
-    """All upstreams by slug. ``version`` is what VERSION_SQL said when they were read."""
+    """All upstreams by slug. ``version`` is what VERSION_SQL said when they were read; ``out`` are
+    the targets that were put out, and those that came back since somebody looked."""
 
-    __slots__ = ("by_slug", "version")
+    __slots__ = ("by_slug", "out", "version", "watched")
 
     def __init__(self) -> None:
         self.by_slug: dict[bytes, Upstream] = {}
+        self.out: set[UUID] = set()
+        self.watched = False  # an upstream has a health path
         self.version = ""
 
     def get(self, slug: bytes) -> Upstream | None:
@@ -106,22 +116,26 @@ class Table:
         """Take over what was read; returns what is wrong with targets left out, one line each."""
         faults: list[str] = []
         found: dict[bytes, Upstream] = {}
+        known = {t.id: t.health for up in self.by_slug.values() for t in up.targets}
         for row in map(Row._make, rows):
             slug = row.slug.encode()
-            known = found.get(slug) or upstream_of(row)
+            upstream = found.get(slug) or upstream_of(row, self.by_slug.get(slug))
             try:
-                target = target_of(row, ring)
+                target = target_of(row, ring, known)
             except (ValueError, EnvelopeError) as error:
                 faults.append(f"upstream {row.slug}: a target was left out: {error}")
                 target = None
-            targets = (*known.targets, target) if target is not None else known.targets
-            found[slug] = known._replace(targets=targets)
+            if target is not None:
+                target.health.follow(row.failure_threshold, self.out.add)
+            targets = (*upstream.targets, target) if target is not None else upstream.targets
+            found[slug] = upstream._replace(targets=targets)
         self.by_slug = found
+        self.watched = any(upstream.health_path for upstream in found.values())
         self.version = version
         return faults
 
 
-def upstream_of(row: Row) -> Upstream:
+def upstream_of(row: Row, before: Upstream | None) -> Upstream:
     return Upstream(
         slug=row.slug,
         targets=(),
@@ -133,10 +147,15 @@ def upstream_of(row: Row) -> Upstream:
         max_response=NEVER if row.max_response is None else row.max_response,
         usage_format=row.usage_format,
         request_weight=row.request_weight,
+        max_retries=row.max_retries,
+        failure_threshold=row.failure_threshold,
+        health_path=row.health_path.encode(),
+        health_interval=row.health_interval_ms / 1000,
+        budget=before.budget if before is not None else Budget(),
     )
 
 
-def target_of(row: Row, ring: KeyRing) -> Target | None:
+def target_of(row: Row, ring: KeyRing, known: Mapping[UUID, Health]) -> Target | None:
     """None for a switched-off upstream or one without targets. ValueError, EnvelopeError."""
     if not row.is_active or row.target_id is None:
         return None
@@ -150,7 +169,8 @@ def target_of(row: Row, ring: KeyRing) -> Target | None:
     destination = Destination(
         authority(url), url.path.rstrip("/").encode(), injection_of(row, ring)
     )
-    return Target(row.base_url, endpoint, destination, row.weight)
+    health = known.get(row.target_id) or Health(row.target_id)
+    return Target(row.target_id, row.base_url, endpoint, destination, row.weight, health)
 
 
 def authority(url: SplitResult) -> bytes:

@@ -41,6 +41,7 @@ from proxy.gateway.readiness import Probe
 from proxy.gateway.settings import Settings
 from proxy.gateway.slowness import Slowness
 from proxy.gateway.upstreams import ROWS_SQL, VERSION_SQL
+from proxy.gateway.watching import Watch
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 Pool = psycopg_pool.AsyncConnectionPool[Connection]
@@ -115,6 +116,7 @@ async def serve(child: Child) -> None:
         loop.create_task(core.door.entrance.renew_forever()),
         loop.create_task(watch_tables(core, pool, child.secrets.ring)),
         loop.create_task(keep_ids(core, pool)),
+        loop.create_task(Watch(core, pool).run()),
     ]
     if child.waits:
         await ending.unless(until_ready(core, child.say))

@@ -17,7 +17,8 @@ from proxy.services.wanted import WantedTarget, check_upstream
 FIELDS: Final = (
     "name", "is_active", "injection", "injection_name", "injection_template", "connect_timeout_ms",
     "first_byte_timeout_ms", "idle_timeout_ms", "total_timeout_ms", "max_body_bytes",
-    "max_response_bytes", "tls_verify", "usage_format", "request_weight",
+    "max_response_bytes", "tls_verify", "usage_format", "request_weight", "max_retries",
+    "failure_threshold", "health_path", "health_interval_ms",
 )  # fmt: skip
 Versions = frozenset[int] | None
 

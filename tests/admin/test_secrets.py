@@ -67,6 +67,7 @@ def upstream_form(house: House, **given: str) -> dict[str, str | int]:
     target = house.upstream.targets.get()
     return {
         "name": "echo", "is_active": "on", "usage_format": "none", "request_weight": 1,
+        "max_retries": 2, "failure_threshold": 5, "health_interval_ms": 5000,
         "injection": "header",
         "injection_name": "Authorization", "injection_template": "Bearer {credential}",
         "connect_timeout_ms": 5, "first_byte_timeout_ms": 5, "idle_timeout_ms": 5,

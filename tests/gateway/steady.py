@@ -54,14 +54,15 @@ class Steady:
 
     def ask(self, wire: Wire) -> bool:
         """False: this connection is over."""
-        number = next(self.numbers)
-        body = b"" if number % 2 else b"%d;" % number * 200
-        method = "POST" if body else "GET"
+        method, body = self.ask_for(next(self.numbers))
         answer = wire.send(request(method, self.path, self.secret, body=body)).answer()
         self.judge(answer, body)
         closes = answer.field("connection") == "close"
         self.closed += closes
         return not closes
+
+    def ask_for(self, number: int) -> tuple[str, bytes]:
+        return ("GET", b"") if number % 2 else ("POST", b"%d;" % number * 200)
 
     def judge(self, answer: Answer, body: bytes) -> None:
         if answer.status != 200 or not answer.body.endswith(body):
