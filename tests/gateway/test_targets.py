@@ -11,7 +11,7 @@ from tests.gateway.conftest import Database, Start
 from tests.gateway.misbehaving import close, says
 from tests.gateway.processes import Gateway, request
 from tests.gateway.trio import free_port, servers, upstream_of
-from tests.gateway.wire import Server, Wire, within
+from tests.gateway.wire import Cut, Server, Wire, within
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -151,6 +151,39 @@ def test_an_answer_that_began_is_cut_and_not_asked_for_again(group: Groups) -> N
 
     assert rest.endswith(b"abc")
     assert sum(pair.seen()) == 1
+
+
+def test_who_must_wait_for_leave_to_move_is_not_lost(group: Groups) -> None:
+    pair = group(2, failure_threshold=1000)
+    dying, staying = pair.targets
+    dies, stays = threading.Event(), threading.Event()
+
+    def die(_wire: Wire, _head: bytes) -> None:
+        assert dies.wait(60)
+        raise Cut("as told")
+
+    def stay(wire: Wire, _head: bytes) -> None:
+        assert stays.wait(60)
+        wire.send(OK)
+
+    dying.on("/it", die)
+    staying.on("/it", stay)
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(pair.call())) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    assert within(20, lambda: sum(pair.seen()) == len(threads))
+    assert min(pair.seen()) > 10  # a fifth of all may be at their second target: 8
+    lost = len(dying.heads_of("/it"))
+
+    dies.set()
+    assert within(20, lambda: len(staying.heads_of("/it")) == len(threads) - lost + 8)
+    assert not within(0.3, lambda: len(staying.heads_of("/it")) > len(threads) - lost + 8)
+    stays.set()
+    for thread in threads:
+        thread.join()
+
+    assert answers == [200] * len(threads)
 
 
 def test_who_fails_is_left_alone_and_tried_again(group: Groups) -> None:
