@@ -202,6 +202,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "proxy.api.forward_auth.add_forward_auth",
         "momentry.common.openapi.add_problems",
     ],
     "ENUM_NAME_OVERRIDES": {

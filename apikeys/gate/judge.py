@@ -137,6 +137,7 @@ def make_admitted(key: KeySnapshot, credential: Credential, spent: Spent) -> Ver
         limits=spent.limits,
         credential=credential.header,
         entry=spent.entry,
+        tier=key.tier,
     )
 
 

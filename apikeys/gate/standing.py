@@ -32,7 +32,8 @@ class Standing:
         self.until = until
         self.burst = request.burst
         self.needs = (request.weight,) * len(key.quotas)
-        self.verdict = verdict[:9], verdict.credential  # what it says whatever the limits are
+        # What it says whatever the limits are.
+        self.verdict = verdict[:9], verdict.credential, verdict.tier
 
     def again(self, door: "Replies", now: datetime) -> Verdict | None:
         """The verdict, with what it took; None, with nothing taken: the judge must be asked."""
@@ -56,5 +57,5 @@ class Standing:
                 return None
             charges = taken.charges
             limits = limits + taken.limits if limits else taken.limits
-        first, credential = self.verdict
-        return new(Verdict, (*first, charges, limits, credential, None, entry))
+        first, credential, tier = self.verdict
+        return new(Verdict, (*first, charges, limits, credential, None, entry, tier))

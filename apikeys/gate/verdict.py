@@ -56,6 +56,7 @@ class Verdict(NamedTuple):
     ``credential``: lower-case name of the header that was judged, b"" when there was none.
     ``at``: the database's time of a refusal, which the limits' resets are told from.
     ``entry``: what must be left when the request ends, however it ends.
+    ``tier``: the member's or else the key's own; not told to Django, which reads the row.
     """
 
     ok: bool
@@ -72,6 +73,7 @@ class Verdict(NamedTuple):
     credential: bytes = b""
     at: datetime | None = None
     entry: Entry | None = None
+    tier: str = ""
 
 
 ANONYMOUS = "anonymous"

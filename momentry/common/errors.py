@@ -79,6 +79,7 @@ CODES: Final = table(
     # The gateway's own.
     ErrorCode("upstream_unknown", 404, "There is no such upstream"),
     ErrorCode("path_refused", 400, "The path is ambiguous and was refused"),
+    ErrorCode("path_unknown", 403, "The request that is asked about is not known", PERMISSION),
     ErrorCode("bad_request", 400, "The request is malformed"),
     ErrorCode("request_timeout", 408, "The request took too long to arrive", retry=True),
     ErrorCode("body_too_large", 413, "The body is too large"),

@@ -11,7 +11,7 @@ from apikeys.gate.effects import DatabaseUnavailable, Overloaded
 from apikeys.gate.request import GateRequest, shown_of, weight_of
 from apikeys.gate.slow import PACED
 from apikeys.gate.verdict import ANONYMOUS, Verdict
-from proxy.gateway import own, verify
+from proxy.gateway import forward_auth, own, verify
 from proxy.gateway.clients import describe_client
 from proxy.gateway.forwarding import forward_to_django, forward_to_upstream
 from proxy.gateway.head import METHODS, BadMessage, parse_request
@@ -68,9 +68,16 @@ def ask_if_credential(exchange: "Exchange") -> None:
         ask(exchange)
 
 
+def ask_for_front(exchange: "Exchange") -> None:
+    judge(exchange, forward_auth.gate_request(exchange))
+
+
 def ask(exchange: "Exchange") -> None:
+    judge(exchange, gate_request(exchange))
+
+
+def judge(exchange: "Exchange", request: GateRequest) -> None:
     """Ask the gate: at once if what this process remembers is enough, else beside."""
-    request = gate_request(exchange)
     found = exchange.core.door.judge_now(request)
     if isinstance(found, Verdict):
         proceed(exchange, found)
@@ -165,10 +172,12 @@ DOORS: Final[dict[Kind, Step]] = {  # else the gate is asked
     Kind.READY: tell_readiness,
     Kind.OPEN: forward_to_django,
     Kind.API: ask_if_credential,
+    Kind.VERIFY: ask_for_front,
 }
 ADMITTED: Final[dict[Kind, Step]] = {  # else on to Django
     Kind.PROXY: forward_to_upstream,
     Kind.V1: forward_to_upstream,
     Kind.METRICS: tell_figures,
     Kind.KEYS_VERIFY: verify.begin,
+    Kind.VERIFY: forward_auth.allow,
 }

@@ -6,7 +6,7 @@ Admission (the gate, the choice of an upstream, the connection) is in admission.
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from proxy.gateway import admission, attempts, gathering, record, tunnel, verify
+from proxy.gateway import admission, attempts, forward_auth, gathering, record, tunnel, verify
 from proxy.gateway.answering import Answering
 from proxy.gateway.answers import CONTINUE, Answer, refusal
 from proxy.gateway.chunked import encode, encode_last
@@ -201,7 +201,10 @@ class Exchange(Answering):
         if self.over:
             return
         if not self.status:
-            self.answer(refusal(code, self.id, detail, self.dialect(), **extra))
+            answer = refusal(code, self.id, detail, self.dialect(), **extra)
+            if self.route.kind is forward_auth.VERIFY:
+                forward_auth.dress(self, answer)
+            self.answer(answer)
             return
         self.drop_side()
         self.core.metrics.counts[ABORTED] += 1
@@ -212,7 +215,7 @@ class Exchange(Answering):
 
     def dialect(self) -> str:
         """Whose SDK reads a refusal: that of the upstream the path names, whoever asks."""
-        upstream = self.core.table.get(slug_of(self.head.path))
+        upstream = self.core.table.get(slug_of(self.head.path) or self.route.slug)
         return upstream.usage_format if upstream else ""
 
     def broke(self, error: BaseException) -> None:

@@ -17,7 +17,7 @@ class Kind(Enum):
 
     PROXY = "proxy"  # /proxy/<slug>/<rest>: a key is demanded
     V1 = "v1"  # the OpenAI-shaped route; not configured: upstream_unknown
-    VERIFY = "verify"  # /auth/verify: a key is demanded
+    VERIFY = "verify"  # /auth/verify and what is below: a key is demanded
     KEYS_VERIFY = "keys-verify"  # POST /api/v1/keys/verify: a key is demanded
     HEALTH = "health"
     READY = "ready"
@@ -45,8 +45,11 @@ EXACT: Final = {
 }
 API: Final = EXACT[b"/api/v1"]
 V1: Final = EXACT[b"/v1"]
+VERIFY: Final = EXACT[b"/auth/verify"]
+VERIFY_PREFIX: Final = b"/auth/verify/"  # and what Envoy was asked for
 OPEN: Final = Route(Kind.OPEN)
 
+SLUG: Final = re.compile(rb"[a-z0-9][a-z0-9-]{0,59}")
 PROXIED: Final = re.compile(rb"/proxy/([a-z0-9][a-z0-9-]{0,59})(/.*+)?", re.DOTALL)
 SLUG_LIKE: Final = re.compile(rb"/proxy/?|/proxy/[A-Za-z0-9_-]++(?:/.*+)?", re.DOTALL)
 # Nearly every real path; nothing in it can be read in two ways.
@@ -80,7 +83,15 @@ def classify(head: RequestHead) -> Route:
         return found
     if decoded.startswith(b"/api/v1/"):
         return OPEN if decoded.startswith(b"/api/v1/webhooks/") else API
+    if decoded.startswith(VERIFY_PREFIX):
+        return verified(path)
     return V1 if decoded.startswith(b"/v1/") else OPEN
+
+
+def verified(path: bytes) -> Route:
+    if not path.startswith(VERIFY_PREFIX):
+        raise BadMessage("path_refused", "The prefix must be written plainly.")
+    return VERIFY
 
 
 def proxied(path: bytes) -> Route:

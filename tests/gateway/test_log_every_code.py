@@ -150,6 +150,7 @@ CASES: Final[dict[str, list[Provoke]]] = {
     "rate_limited": [lambda p: over(p, requests_per_minute=1)],
     "quota_exceeded": [lambda p: over(p, requests_per_month=1)],
     "upstream_unknown": [lambda p: p.get("/proxy/gone/x"), lambda p: p.get("/v1/models")],
+    "path_unknown": [lambda p: p.get("/auth/verify?dialect=caddy&upstream=echo")],
     "path_refused": [lambda p: p.get("/proxy/echo/.."), lambda p: p.get("/%70roxy/echo/x")],
     "bad_request": [
         lambda p: p.raw("GET /proxy/echo/x HTTP/1.1\r\nHost: x\r\nbad line\r\n\r\n"),

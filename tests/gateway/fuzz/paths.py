@@ -96,6 +96,8 @@ def check_for_django(decoded: bytes, route: Route) -> None:
     assert route.slug == b""
     if decoded.rstrip(b"/") in {b"/metrics", b"/auth/verify", b"/healthz", b"/readyz"}:
         assert route.kind is not Kind.API
+    if decoded.startswith(b"/auth/verify/"):
+        assert route.kind is Kind.VERIFY
     if decoded.startswith(b"/api/v1/"):
         assert (route.kind is Kind.OPEN) == decoded.startswith(b"/api/v1/webhooks/")
     else:
