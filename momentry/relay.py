@@ -1,4 +1,7 @@
-"""The relay's loop: each second it sends what is due in the outboxes; several may run at once."""
+"""The relay's loop: each second it sends what is due in the outboxes; several may run at once.
+
+Before that it imports the upstreams of the environment, if `prepare` did not: it ran without them.
+"""
 
 import asyncio
 import logging
@@ -9,6 +12,8 @@ from django.db import Error, close_old_connections
 from django.utils import timezone
 
 from events.mail import send_due
+from momentry.common.env import Environment
+from proxy.services.environment import import_environment
 from proxy.services.outages import tell_outages
 
 logger = logging.getLogger(__name__)
@@ -23,7 +28,9 @@ async def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     logger.info("relay started")
+    is_imported = False
     while not stop.is_set():
+        is_imported = is_imported or await asyncio.to_thread(import_upstreams)
         await asyncio.to_thread(send_mail)
         await asyncio.to_thread(look_at_targets)
         try:
@@ -31,6 +38,17 @@ async def run() -> None:
         except TimeoutError:
             continue
     logger.info("relay stopped")
+
+
+def import_upstreams() -> bool:
+    """Is there no more to do? A database that is away, or not migrated, is waited for."""
+    try:
+        import_environment(Environment())
+    except Error:
+        return False
+    finally:
+        close_old_connections()
+    return True
 
 
 def send_mail() -> None:

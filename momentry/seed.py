@@ -5,13 +5,14 @@ from django.db import transaction
 from accounts.models import Site, User
 from accounts.services import Profile
 from apikeys.services.keys import issue_secret
-from momentry.common.env import Environment
+from momentry.common.env import Environment, fail
 from provisioning.services.members import register_member
+from proxy.environment import SETTING
 from proxy.models import Target, Upstream
+from proxy.services.environment import ECHO, ECHO_NAME, import_environment
 
 ADMIN = "admin"
 DEMO = "demo"
-ECHO = "echo"
 ACTOR = "install"
 
 
@@ -27,6 +28,13 @@ def seed_site(env: Environment) -> None:
         site.webhook_secret = secret
         site.full_clean()
         site.save()
+
+
+def seed_upstreams(env: Environment) -> None:
+    """Those of UPSTREAMS, where there are none yet."""
+    if env.has("MOMENTRY_ECHO_URL") and ECHO in env.words(SETTING):
+        fail(SETTING, f"names {ECHO}, which `up` brings itself: choose another slug.")
+    import_environment(env)
 
 
 @transaction.atomic
@@ -52,6 +60,6 @@ def seed_demo(env: Environment) -> dict[str, str | bool | None]:
 
 
 def point_echo_at(url: str) -> None:
-    echo, _ = Upstream.objects.get_or_create(slug=ECHO, defaults={"name": "Bundled echo"})
+    echo, _ = Upstream.objects.get_or_create(slug=ECHO, defaults={"name": ECHO_NAME})
     Target.objects.filter(upstream=echo).exclude(base_url=url).delete()
     Target.objects.get_or_create(upstream=echo, base_url=url)

@@ -1,4 +1,4 @@
-"""Rows of the kernel: what an Idempotency-Key was answered."""
+"""Rows of the kernel: answers to Idempotency-Keys, the fence, what is done once."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -58,3 +58,13 @@ class FenceProcess(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+
+class Once(models.Model):
+    """What is done once in a database's life, and was."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    done_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name

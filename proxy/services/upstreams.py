@@ -10,6 +10,7 @@ from apikeys.services.grants import delete_grants_on
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
+from momentry.common.models import Once
 from proxy.models import Upstream
 from proxy.services.targets import facts, replace_targets
 from proxy.services.wanted import WantedTarget, check_upstream
@@ -20,6 +21,8 @@ FIELDS: Final = (
     "max_response_bytes", "tls_verify", "usage_format", "request_weight", "max_retries",
     "failure_threshold", "health_path", "health_interval_ms",
 )  # fmt: skip
+# Whoever deletes an upstream knows of the table: nothing is imported into it any more.
+UPSTREAMS_DECIDED: Final = "upstreams decided"
 Versions = frozenset[int] | None
 
 
@@ -77,6 +80,7 @@ def delete_upstream(slug: str, *, actor: str, versions: Versions = None) -> None
     grants = delete_grants_on(slug)
     note(Kind.UPSTREAM_DELETED, upstream, actor, name=upstream.name, grants=grants)
     upstream.delete()
+    Once.objects.get_or_create(name=UPSTREAMS_DECIDED)
 
 
 def lock(slug: str, versions: Versions) -> Upstream:
