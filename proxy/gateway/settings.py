@@ -10,6 +10,7 @@ from apikeys.gate.forwarded import TrustedNetworks
 from apikeys.gate.lockout import Rules
 from momentry.common.egress.allowed import NOTHING, Allowed, read_allowed
 from momentry.common.env import ConfigurationError, Environment
+from proxy.environment import GivenUpstream, read_upstreams
 
 POSTGRES: Final = ("postgresql", "postgres")
 VALKEY: Final = ("redis", "rediss", "unix")
@@ -49,10 +50,12 @@ class Settings:
     max_buffered_mib: int = 512
     slow_request_ms: int = 10_000
     egress: Allowed = NOTHING
+    upstreams: tuple[GivenUpstream, ...] = ()  # for a start without the database
 
 
 def read_settings(environment: Environment, *, workers: int | None = None) -> Settings:
     """Raises ConfigurationError, which names the variable."""
+    egress = read_allowed(environment)
     return Settings(
         bind=read_bind(environment),
         port=environment.integer("PORT", 3002, high=65_535),
@@ -76,7 +79,8 @@ def read_settings(environment: Environment, *, workers: int | None = None) -> Se
         max_connections=environment.integer("GATEWAY_MAX_CONNECTIONS", 8192, low=1, high=500_000),
         max_buffered_mib=environment.integer("GATEWAY_MAX_BUFFERED_MIB", 512, low=1, high=65_536),
         slow_request_ms=environment.integer("SLOW_REQUEST_MS", 10_000, low=0, high=86_400_000),
-        egress=read_allowed(environment),
+        egress=egress,
+        upstreams=read_upstreams(environment, egress),
     )
 
 

@@ -31,6 +31,7 @@ from momentry.common.limited import CONNECT_SECONDS, OPTIONS, LimitedConnection
 from proxy.gateway.core import Core, logger
 from proxy.gateway.deadlines import sweep_forever
 from proxy.gateway.draining import CUT_SECONDS, Ending, drain, listen, until_ready
+from proxy.gateway.fallback import fall_back
 from proxy.gateway.fence import Fence
 from proxy.gateway.following import follow_changes
 from proxy.gateway.keyids import keep_ids
@@ -106,6 +107,7 @@ async def serve(child: Child) -> None:
     await pool.open()
     with contextlib.suppress(TimeoutError, *UNAVAILABLE):
         await asyncio.wait_for(refresh(core, pool, child.secrets.ring), FIRST_READ_SECONDS)
+    fall_back(core, child.secrets.ring)
     following = loop.create_task(core.fence.run(core.report))
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(core.fence.renewed.wait(), FIRST_READ_SECONDS)
