@@ -66,6 +66,8 @@ class Answering(Facts, ABC):
         self.side = None
         leave()
         self.bytes_out = len(body)
+        if self.metering is not None:
+            self.metering.feed(body)
         record.settle(self)
         self.client.write(head + body if len(body) < JOINED else head)
         if len(body) >= JOINED:
@@ -87,6 +89,8 @@ class Answering(Facts, ABC):
                 health.answered(response.status, self.core.loop.time())
             limits = self.limits()
             self.withhold(response)
+            if self.metering is not None:
+                self.metering.open(response)
         if not response.bodiless and (response.content_length or 0) > self.max_response:
             raise BadMessage("upstream_failed", forwarding.TOO_LARGE)
         self.status = response.status
@@ -113,6 +117,8 @@ class Answering(Facts, ABC):
         if self.bytes_out > self.max_response:
             self.fail("upstream_failed", forwarding.TOO_LARGE)
             return
+        if self.metering is not None:
+            self.metering.feed(data)
         self.client.write(encode(data) if self.framing is CHUNKED else data)
 
     def response_end(self, trailers: Fields) -> None:

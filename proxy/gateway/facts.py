@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proxy.gateway.client_side import ClientSide
     from proxy.gateway.core import Core
     from proxy.gateway.health import Health
+    from proxy.gateway.metering import Metering
     from proxy.gateway.pool import Pool
     from proxy.gateway.tunnel import Tunnel
     from proxy.gateway.upstream_side import UpstreamSide
@@ -50,6 +51,7 @@ class Facts:
         "load",
         "max_body",
         "max_response",
+        "metering",
         "nonce",
         "operation",
         "over",
@@ -101,6 +103,7 @@ class Facts:
         self.side: UpstreamSide | None = None
         self.connecting: Task[None] | None = None  # while no connection is its own
         self.held: bytearray | None = None  # the body, until its connection stands or we answer it
+        self.metering: Metering | None = None  # of a call whose answer tells what it used
         self.nonce = b""  # of the WebSocket that the client asks for
         self.tunnel: Tunnel | None = None  # once it stands
         self.texts: Texts | None = None  # what the log row says of the head, if it is known

@@ -8,6 +8,7 @@ from apikeys.gate.verdict import Verdict
 from proxy.gateway.attempts import aim, caller, take_connection
 from proxy.gateway.balance import choose
 from proxy.gateway.hygiene import to_django
+from proxy.gateway.metering import METERED, Metering
 from proxy.gateway.response import ResponseHead
 from proxy.gateway.upgrade import nonce_of
 
@@ -34,6 +35,8 @@ def forward_to_upstream(exchange: "Exchange") -> None:
     if target is None:
         exchange.fail("upstream_unavailable")
         return
+    if upstream.form and exchange.head.method == METERED:
+        exchange.metering = Metering(exchange.core, upstream.form)
     exchange.max_body = upstream.max_body
     exchange.max_response = upstream.max_response
     exchange.timeouts = (upstream.connect, upstream.first_byte, upstream.idle)

@@ -19,6 +19,7 @@ from proxy.gateway.exchange import Exchange
 from proxy.gateway.facts import NEVER, Texts
 from proxy.gateway.head import RequestHead
 from proxy.gateway.hygiene import forwarding_fields, framing_of, upstream_fields
+from proxy.gateway.metering import Metering
 from proxy.gateway.names import CREDENTIALS
 from proxy.gateway.paths import Kind, Route
 from proxy.gateway.record import texts_of
@@ -52,8 +53,8 @@ class Passage:
     """``heads``: the head as it was read, without credentials, by the digits of its length."""
 
     __slots__ = (
-        "end", "head", "heads", "max_body", "max_response", "pool", "route", "standing", "start",
-        "target", "texts", "timeouts", "total", "upstream", "who",
+        "end", "form", "head", "heads", "max_body", "max_response", "pool", "route", "standing",
+        "start", "target", "texts", "timeouts", "total", "upstream", "who",
     )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", standing: Standing, target: Target) -> None:
@@ -70,6 +71,7 @@ class Passage:
         self.route: Route = route
         self.target = target
         self.upstream: Upstream | None = exchange.upstream
+        self.form = "" if exchange.metering is None else exchange.metering.form
         self.max_body = exchange.max_body
         self.max_response = exchange.max_response
         self.total = self.upstream.total if self.upstream is not None else NEVER
@@ -94,6 +96,8 @@ class Passage:
         exchange.total_deadline = exchange.core.loop.time() + self.total
         exchange.pool = self.pool
         exchange.texts = self.texts
+        if self.form:
+            exchange.metering = Metering(exchange.core, self.form)
         exchange.block = b"".join((self.start, exchange.id.encode(), ending))
 
     def sized(self, length: bytes) -> tuple[RequestHead, bytes]:

@@ -13,6 +13,7 @@ from proxy.gateway import attempts
 from proxy.gateway.facts import Facts, Texts
 from proxy.gateway.head import METHODS
 from proxy.gateway.hygiene import Framing
+from proxy.gateway.metering import UNTOLD
 from proxy.gateway.metrics import BYTES_IN, BYTES_OUT, IN_FLIGHT
 from proxy.gateway.paths import Kind
 
@@ -24,7 +25,6 @@ PROBES: Final = frozenset((Kind.HEALTH, Kind.READY))
 PARTLY_LOGGED: Final = frozenset((*PROBES, Kind.METRICS, Kind.OPEN))
 OPERATION_LENGTH: Final = 100
 DENIED: Final = frozenset((401, 403))
-UNTOLD: Final = (None, None, None, None, None, "")  # four kinds of tokens, their cost, its source
 
 
 def write(exchange: "Exchange") -> None:
@@ -111,6 +111,7 @@ def row_of(exchange: "Exchange", elapsed: float) -> LogRow:
     verdict, target = exchange.verdict, exchange.target
     method, path, upstream, agent = exchange.texts or texts_of(exchange)
     began, started = exchange.first_byte, exchange.started
+    figures = UNTOLD if exchange.metering is None else exchange.metering.close()
     return LogRow(  # by their names it would take three times as long
         exchange.at,
         exchange.id,
@@ -122,14 +123,14 @@ def row_of(exchange: "Exchange", elapsed: float) -> LogRow:
         upstream,
         target.name if target is not None else "",
         without_keys(exchange.operation[:OPERATION_LENGTH]),
-        "",  # the model
+        figures[0],
         exchange.code,
         without_keys(exchange.detail[:ERROR_DETAIL_LENGTH]),
         None if began is None else (began - started) * 1000,
         elapsed * 1000,
         exchange.bytes_in,
         exchange.bytes_out,
-        *UNTOLD,
+        *figures[1:],
         exchange.who.address,
         agent,
     )

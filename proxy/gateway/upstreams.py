@@ -16,6 +16,7 @@ from proxy.gateway.balance import Budget
 from proxy.gateway.health import Health
 from proxy.gateway.hygiene import Destination
 from proxy.gateway.pool import Endpoint
+from proxy.usage.reported import FORMATS
 
 # Any change of a row changes its xmin, whoever made it; a deletion changes the count.
 VERSION_SQL: Final = """
@@ -67,6 +68,7 @@ class Upstream(NamedTuple):
     health_path: bytes  # under a target's base URL; b"": only what is out is asked
     health_interval: float
     budget: Budget
+    form: str  # of proxy.usage, "" for none: whether answers tell what they used
 
 
 @veils("credential")
@@ -152,6 +154,7 @@ def upstream_of(row: Row, before: Upstream | None) -> Upstream:
         health_path=row.health_path.encode(),
         health_interval=row.health_interval_ms / 1000,
         budget=before.budget if before is not None else Budget(),
+        form=row.usage_format if row.usage_format in FORMATS else "",
     )
 
 
