@@ -11,7 +11,7 @@ from apikeys.models import ApiKey, Grant, Tier
 from apikeys.services.gate import peppers
 from apikeys.services.keys import create_service_key, issue_member_key, issue_secret, mint
 from provisioning.services.members import register_member
-from proxy.models import Injection, Target, Upstream
+from proxy.models import Injection, Target, TargetCredential, Upstream
 
 ACTOR = "benchmark"
 
@@ -43,7 +43,9 @@ def upstream(slug: str, *base_urls: str, credential: str | None = None) -> None:
     injection = Injection.HEADER if credential else Injection.NONE
     made = Upstream.objects.create(slug=slug, name=slug, injection=injection)
     for base_url in base_urls:
-        Target.objects.create(upstream=made, base_url=base_url, credential=credential)
+        target = Target.objects.create(upstream=made, base_url=base_url)
+        if credential is not None:
+            TargetCredential.objects.create(target=target, secret=credential)
 
 
 def more_secrets(secret: str, total: int) -> list[str]:

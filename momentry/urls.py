@@ -23,6 +23,7 @@ from momentry.metrics import metrics
 from provisioning.api.users import MemberViewSet
 from provisioning.api.webhooks import WordPressWebhook
 from provisioning.views import claim_page
+from proxy.api.credentials import TargetCredentialChange, TargetCredentials
 from proxy.api.upstreams import UpstreamViewSet
 
 admin.autodiscover()
@@ -37,6 +38,7 @@ router.register("admin/upstreams", UpstreamViewSet, basename="upstream")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("me/keys", MyKeyViewSet, basename="my-key")
 
+TARGET = "admin/upstreams/<slug:slug>/targets/<uuid:target_id>"
 api: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="me"),
     path("me/usage", MyUsage.as_view(), name="my-usage"),
@@ -49,6 +51,8 @@ api: list[URLPattern | URLResolver] = [
     path("admin/keys/batch-revoke", KeyBatchRevoke.as_view(), name="keys-batch-revoke"),
     path("admin/keys/export", KeyExport.as_view(), name="keys-export"),
     path("admin/keys/import", KeyImport.as_view(), name="keys-import"),
+    path(f"{TARGET}/credentials", TargetCredentials.as_view(), name="credentials"),
+    path(f"{TARGET}/credentials/<uuid:pk>", TargetCredentialChange.as_view(), name="credential"),
     path("", include(router.urls)),
 ]
 

@@ -1,7 +1,12 @@
-"""What may be shown of an upstream's credential. Pure."""
+"""What may be shown of an upstream's credential."""
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from momentry.common.crypto.errors import EnvelopeError
+
+if TYPE_CHECKING:
+    from proxy.models import TargetCredential
 
 HIDDEN: Final = "****"
 SHOWN: Final = 4
@@ -17,3 +22,10 @@ def masked(credential: str) -> str:
         return HIDDEN
     mark = MARK.match(secret)
     return f"{mark[0] if mark else ''}***{secret[-SHOWN:]}"
+
+
+def mask_of(credential: "TargetCredential") -> str:
+    try:
+        return masked(str(credential.secret))
+    except EnvelopeError:  # its key left the ring: there is one, and nobody reads it
+        return HIDDEN

@@ -1,4 +1,5 @@
-"""Upstream (a service requests may go to) and Target (one address of it, with its credential)."""
+"""Upstream (a service requests may go to), Target (one address of it) and TargetCredential (one of
+the secrets that are sent there)."""
 
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -126,6 +127,8 @@ class Target(models.Model):
     upstream = models.ForeignKey(Upstream, on_delete=models.CASCADE, related_name="targets")
     base_url = models.CharField(max_length=200, validators=[validate_base_url])
     weight = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+    # What releases before TargetCredential read; they may still run while processes are replaced.
+    # Never written but to be emptied; its column goes in a later release.
     credential = EncryptedField(null=True, blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -137,6 +140,24 @@ class Target(models.Model):
 
     def __str__(self) -> str:
         return self.base_url
+
+
+class TargetCredential(models.Model):
+    """Requests take the active ones of a target by turns: so that one can be replaced by another
+    without a pause, both are sent for a while."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    target = models.ForeignKey(Target, on_delete=models.CASCADE, related_name="credentials")
+    secret = EncryptedField(max_length=4096)
+    label = models.CharField(max_length=60, blank=True, default="", help_text="Which one it is.")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.label or str(self.id)
 
 
 class Outage(models.Model):

@@ -13,7 +13,7 @@ from accounts.services import Profile
 from apikeys.models import Grant, Tier
 from apikeys.services.keys import IssuedKey, create_service_key, issue_member_key, issue_secret
 from provisioning.services.members import Registered, register_member
-from proxy.models import Target, Upstream
+from proxy.models import Target, TargetCredential, Upstream
 
 ACTOR = "test"
 PASSWORD = "correct horse battery staple"
@@ -81,7 +81,21 @@ def upstream(slug: str = "echo", base_url: str = "http://127.0.0.1:9/", **given:
     made = Upstream(slug=slug, name=slug, **given)
     made.full_clean()
     made.save()
-    target = Target(upstream=made, base_url=base_url, credential=credential)
+    target = Target(upstream=made, base_url=base_url)
     target.full_clean()
     target.save()
+    if credential is not None:
+        keep_credential(target, credential)
     return made
+
+
+def keep_credential(target: Target, secret: str, **given: Any) -> TargetCredential:
+    made = TargetCredential(target=target, secret=secret, **given)
+    made.full_clean()
+    made.save()
+    return made
+
+
+def secrets_of(target: Target) -> list[str]:
+    """Opened; the oldest first."""
+    return [str(row.secret) for row in target.credentials.all()]

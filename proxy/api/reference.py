@@ -45,3 +45,7 @@ REPLACEMENT: Final = request_example(
 )
 NEW_KEY: Final = request_example("A new credential", {"targets": [TARGET]})
 SWITCHED_OFF: Final = request_example("Out of service", {"is_active": False})
+SECOND_KEY: Final = request_example(
+    "A second credential", {"api_key": "sk-proj-fedcba9876543210", "label": "from December"}
+)
+RETIRED_KEY: Final = request_example("The first one is sent no more", {"is_active": False})

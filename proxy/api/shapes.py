@@ -7,11 +7,10 @@ from typing import Any, Final
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.serializers import StrictSerializer
 from momentry.common.validators import validate_base_url
-from proxy.masking import HIDDEN, masked
-from proxy.models import Injection, Target, Upstream, UsageFormat
+from proxy.masking import mask_of
+from proxy.models import Injection, Target, TargetCredential, Upstream, UsageFormat
 from proxy.services.upstreams import FIELDS
 from proxy.services.wanted import MAX_CREDENTIAL, MAX_TARGETS, WantedTarget, check_credential
 
@@ -41,7 +40,8 @@ class TargetInput(StrictSerializer):
     api_key = serializers.CharField(
         required=False, allow_null=True, max_length=MAX_CREDENTIAL, validators=[check_credential],
         help_text="The credential that is sent to it: `user:password` for basic, null for none."
-        " Left out: that of the target with this base URL stays.",
+        " It replaces all that the target has. Left out: those of the target with this base URL"
+        " stay.",
     )  # fmt: skip
 
     def to_internal_value(self, data: Any) -> WantedTarget:
@@ -116,26 +116,54 @@ class ReplacementInput(UpstreamInput):
     targets = targets_input("All that it has.")
 
 
+class CredentialChanges(StrictSerializer):
+    """The secret stays what it is: another one is another credential."""
+
+    label = serializers.CharField(  # type: ignore[assignment]  # a field, as all of them
+        max_length=60, required=False, allow_blank=True, help_text="Which one it is; no secret."
+    )
+    is_active = serializers.BooleanField(required=False, help_text="Is it sent?")
+
+
+class NewCredential(CredentialChanges):
+    api_key = serializers.CharField(
+        max_length=MAX_CREDENTIAL,
+        validators=[check_credential],
+        help_text="The credential: `user:password` for basic. No answer repeats it.",
+    )
+
+
+class CredentialSerializer(serializers.ModelSerializer[TargetCredential]):
+    api_key_masked = serializers.SerializerMethodField()
+
+    class Meta:
+        model = TargetCredential
+        fields = ["id", "api_key_masked", "label", "is_active", "created_at"]
+        read_only_fields = fields
+
+    def get_api_key_masked(self, credential: TargetCredential) -> str:
+        """`sk-***1234`; `****` for a short one, and for one whose key left the ring."""
+        return mask_of(credential)
+
+
 class TargetSerializer(serializers.ModelSerializer[Target]):
     api_key_masked = serializers.SerializerMethodField()
+    credentials = CredentialSerializer(many=True)
     down_since = serializers.SerializerMethodField()
     down_reason = serializers.SerializerMethodField()
 
     class Meta:
         model = Target
         fields = [
-            "id", "base_url", "weight", "is_active", "api_key_masked", "down_since", "down_reason",
-            "created_at",
+            "id", "base_url", "weight", "is_active", "api_key_masked", "credentials", "down_since",
+            "down_reason", "created_at",
         ]  # fmt: skip
         read_only_fields = fields
 
     def get_api_key_masked(self, target: Target) -> str | None:
-        """`sk-***1234`; `****` for a short one; null without one."""
-        try:
-            credential = target.credential
-        except EnvelopeError:  # its key left the ring: there is one, and nobody reads it
-            return HIDDEN
-        return None if credential is None else masked(credential)
+        """The oldest that is active, as `sk-***1234`; `****` for a short one; null without one."""
+        rows = sorted(target.credentials.all(), key=lambda row: not row.is_active)
+        return mask_of(rows[0]) if rows else None
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_down_since(self, target: Target) -> datetime | None:

@@ -39,7 +39,7 @@ class UpstreamViewSet(ListModelMixin, GenericViewSet[Upstream]):
     """Every gateway process follows a change before it is answered."""
 
     serializer_class = UpstreamSerializer
-    queryset = Upstream.objects.prefetch_related("targets__down")
+    queryset = Upstream.objects.prefetch_related("targets__credentials", "targets__down")
     scopes = {"GET": READ, "POST": WRITE, "PUT": WRITE, "PATCH": WRITE, "DELETE": WRITE}
     staff_permissions = {
         "GET": "proxy.view_upstream", "POST": "proxy.add_upstream",

@@ -88,6 +88,8 @@ class Answering(Facts, ABC):
             if health.failures or response.status > 501:
                 health.answered(response.status, self.core.loop.time())
             limits = self.limits()
+            if self.target.turns is not None:
+                self.target.turns.answered(self.target, response.status, response.headers)
             self.withhold(response)
             if self.metering is not None:
                 self.metering.open(response)

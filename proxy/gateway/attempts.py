@@ -25,7 +25,9 @@ ENDED: Final = "The upstream closed the connection."
 
 
 def aim(exchange: "Exchange", target: Target) -> None:
-    """At this target, with the head that it gets."""
+    """At this target, with the credential whose turn it is and the head that it gets."""
+    if target.turns is not None:
+        target = target.turns.take()
     exchange.target = target
     exchange.load = target.health
     target.health.enter()
@@ -137,7 +139,7 @@ def move(exchange: "Exchange") -> bool:
     upstream, target = exchange.upstream, exchange.target
     if upstream is None or target is None or len(exchange.tried) >= upstream.max_retries:
         return False
-    if all(other is target or other.id in exchange.tried for other in upstream.targets):
+    if all(other.id == target.id or other.id in exchange.tried for other in upstream.targets):
         return False
     exchange.request_sent = False
     if exchange.tried:  # it has its place among those that moved

@@ -198,6 +198,7 @@ def can_pass(exchange: "Exchange", shown: Shown) -> bool:
         and exchange.route.kind is PROXY
         and upstream is not None
         and len(upstream.targets) == 1
+        and upstream.targets[0].turns is None  # else the next one has another credential
         and head.version == 11
         and head.keep_alive
         and not head.chunked

@@ -3,7 +3,9 @@
 The statements are held equal to proxy.models by tests/gateway/test_upstream_sql.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
@@ -11,36 +13,38 @@ from uuid import UUID
 from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.crypto.keyring import KeyRing
 from momentry.common.veil import veils
-from proxy.gateway import injection
 from proxy.gateway.balance import Budget
+from proxy.gateway.credentials import injections_of
 from proxy.gateway.health import Health
 from proxy.gateway.hygiene import Destination
 from proxy.gateway.pool import Endpoint
+from proxy.gateway.turns import Turns
 from proxy.usage.reported import FORMATS
 
 # Any change of a row changes its xmin, whoever made it; a deletion changes the count.
 VERSION_SQL: Final = """
 SELECT md5(coalesce(string_agg(id::text || xmin::text, ',' ORDER BY id), ''))
-  FROM (SELECT id, xmin FROM proxy_upstream UNION ALL SELECT id, xmin FROM proxy_target) AS rows
+  FROM (SELECT id, xmin FROM proxy_upstream UNION ALL SELECT id, xmin FROM proxy_target
+        UNION ALL SELECT id, xmin FROM proxy_targetcredential) AS rows
 """
 ROWS_SQL: Final = """
 SELECT u.slug, u.is_active, u.injection, u.injection_name, u.injection_template,
        u.connect_timeout_ms, u.first_byte_timeout_ms, u.idle_timeout_ms, u.total_timeout_ms,
        u.max_body_bytes, u.max_response_bytes, u.tls_verify, u.usage_format, u.request_weight,
        u.max_retries, u.failure_threshold, u.health_path, u.health_interval_ms,
-       t.id, t.base_url, t.weight, t.credential
+       t.id, t.base_url, t.weight, c.id, c.is_active, c.secret
   FROM proxy_upstream u
   LEFT JOIN proxy_target t ON t.upstream_id = u.id AND t.is_active
- ORDER BY u.slug, t.id
+  LEFT JOIN proxy_targetcredential c ON c.target_id = t.id
+ ORDER BY u.slug, t.id, c.created_at, c.id
 """
-CREDENTIAL_TABLE: Final = "proxy_target"
-CREDENTIAL_COLUMN: Final = "credential"
 NEVER: Final = float("inf")
 PORTS: Final = {"http": 80, "https": 443}
 
 
 class Target(NamedTuple):
-    """``name``: the base URL, for the log. ``health`` outlives a reading of the rows."""
+    """``name``: the base URL, for the log. ``health`` outlives a reading of the rows. ``turns``:
+    where it has several credentials; then each of them makes a Target of its own."""
 
     id: UUID
     name: str
@@ -48,6 +52,8 @@ class Target(NamedTuple):
     destination: Destination
     weight: int
     health: Health
+    credential_id: UUID | None = None
+    turns: Turns | None = None
 
 
 class Upstream(NamedTuple):
@@ -96,19 +102,23 @@ class Row(NamedTuple):
     target_id: UUID | None
     base_url: str
     weight: int
+    credential_id: UUID | None
+    credential_active: bool | None
     credential: str | None
 
 
 class Table:
     """All upstreams by slug. ``version`` is what VERSION_SQL said when they were read; ``out`` are
-    the targets that were put out, and those that came back since somebody looked."""
+    the targets that were put out, and those that came back since somebody looked; ``resting``:
+    credentials that an upstream wants left alone, until when (turns.py)."""
 
-    __slots__ = ("by_slug", "out", "version", "watched")
+    __slots__ = ("by_slug", "out", "resting", "version", "watched")
 
     def __init__(self) -> None:
         self.by_slug: dict[bytes, Upstream] = {}
         self.out: set[UUID] = set()
         self.watched = False  # an upstream has a health path
+        self.resting: dict[UUID, float] = {}
         self.version = ""
 
     def get(self, slug: bytes) -> Upstream | None:
@@ -118,29 +128,36 @@ class Table:
         """Take over what was read; returns what is wrong with targets left out, one line each."""
         faults: list[str] = []
         found: dict[bytes, Upstream] = {}
-        known = {t.id: t.health for up in self.by_slug.values() for t in up.targets}
-        for row in map(Row._make, rows):
-            slug = row.slug.encode()
-            upstream = found.get(slug) or upstream_of(row, self.by_slug.get(slug))
-            try:
-                target = target_of(row, ring, known)
-            except (ValueError, EnvelopeError) as error:
-                faults.append(f"upstream {row.slug}: a target was left out: {error}")
-                target = None
-            if target is not None:
-                target.health.follow(row.failure_threshold, self.out.add)
-            targets = (*upstream.targets, target) if target is not None else upstream.targets
-            found[slug] = upstream._replace(targets=targets)
+        healths = {t.id: t.health for up in self.by_slug.values() for t in up.targets}
+        read = [Row._make(row) for row in rows]
+        for slug, of_upstream in groupby(read, attrgetter("slug")):
+            own = list(of_upstream)
+            targets = []
+            for _, of_target in groupby(own, attrgetter("target_id")):
+                try:
+                    target, lost = target_of(list(of_target), ring, self.resting, healths)
+                except (ValueError, EnvelopeError) as error:
+                    faults.append(f"upstream {slug}: a target was left out: {error}")
+                    continue
+                if target is not None:
+                    target.health.follow(own[0].failure_threshold, self.out.add)
+                    targets.append(target)
+                faults += [f"upstream {slug}: a credential was left out: {each}" for each in lost]
+            before = self.by_slug.get(slug.encode())
+            found[slug.encode()] = upstream_of(own[0], tuple(targets), before)
         self.by_slug = found
         self.watched = any(upstream.health_path for upstream in found.values())
         self.version = version
+        known = {row.credential_id for row in read}
+        for ended in [each for each in self.resting if each not in known]:
+            del self.resting[ended]
         return faults
 
 
-def upstream_of(row: Row, before: Upstream | None) -> Upstream:
+def upstream_of(row: Row, targets: tuple[Target, ...], before: Upstream | None) -> Upstream:
     return Upstream(
         slug=row.slug,
-        targets=(),
+        targets=targets,
         connect=row.connect_ms / 1000,
         first_byte=row.first_byte_ms / 1000,
         idle=row.idle_ms / 1000,
@@ -158,10 +175,15 @@ def upstream_of(row: Row, before: Upstream | None) -> Upstream:
     )
 
 
-def target_of(row: Row, ring: KeyRing, known: Mapping[UUID, Health]) -> Target | None:
-    """None for a switched-off upstream or one without targets. ValueError, EnvelopeError."""
+def target_of(
+    rows: Sequence[Row], ring: KeyRing, resting: dict[UUID, float], healths: Mapping[UUID, Health]
+) -> tuple[Target | None, list[str]]:
+    """One target by all its rows, and what is wrong with credentials left out. None for a
+    switched-off upstream, one without targets, and a target whose credentials are all switched off.
+    Raises ValueError, EnvelopeError."""
+    row = rows[0]
     if not row.is_active or row.target_id is None:
-        return None
+        return None, []
     url = urlsplit(row.base_url)
     if url.scheme not in PORTS or not url.hostname or "@" in url.netloc:
         raise ValueError("its base URL is not http://host or https://host.")
@@ -169,11 +191,20 @@ def target_of(row: Row, ring: KeyRing, known: Mapping[UUID, Health]) -> Target |
         raise ValueError("its base URL has a query or a fragment.")
     tls = "" if url.scheme == "http" else "verify" if row.tls_verify else "unverified"
     endpoint = Endpoint(host=url.hostname, port=url.port or PORTS[url.scheme], tls=tls)
-    destination = Destination(
-        authority(url), url.path.rstrip("/").encode(), injection_of(row, ring)
-    )
-    health = known.get(row.target_id) or Health(row.target_id)
-    return Target(row.target_id, row.base_url, endpoint, destination, row.weight, health)
+    host, prefix = authority(url), url.path.rstrip("/").encode()
+    injections, lost = injections_of(rows, ring)
+    turns = Turns(resting) if len(injections) > 1 else None
+    key, health = row.target_id, healths.get(row.target_id) or Health(row.target_id)
+    targets = [
+        Target(
+            key, row.base_url, endpoint, Destination(host, prefix, put), row.weight, health, which,
+            turns,
+        )
+        for which, put in injections.items()
+    ]  # fmt: skip
+    if turns is not None:
+        turns.targets = tuple(targets)
+    return (targets[0] if targets else None), lost
 
 
 def authority(url: SplitResult) -> bytes:
@@ -182,17 +213,3 @@ def authority(url: SplitResult) -> bytes:
     name = f"[{host}]" if ":" in host else host.encode("idna").decode()
     port = url.port or PORTS[url.scheme]
     return (name if port == PORTS[url.scheme] else f"{name}:{port}").encode()
-
-
-def injection_of(row: Row, ring: KeyRing) -> injection.Injection:
-    if row.injection == "none" or row.credential is None:
-        return injection.NONE
-    secret = ring.open(
-        row.credential, table=CREDENTIAL_TABLE, column=CREDENTIAL_COLUMN, row_id=row.target_id or ""
-    )
-    if row.injection == "basic":
-        username, _, password = secret.partition(":")
-        return injection.basic(username, password)
-    if row.injection == "query":
-        return injection.query_parameter(row.injection_name, secret)
-    return injection.header(f"{row.injection_name}: {row.injection_template}", secret)

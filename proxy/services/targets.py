@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q
+from django.db.models import Exists, OuterRef
 
-from momentry.common.crypto.fields import EncryptedField
-from proxy.models import Target, Upstream
+from proxy.models import Target, TargetCredential, Upstream
 from proxy.services.wanted import WantedTarget, check_targets
 
 
@@ -17,7 +16,8 @@ def replace_targets(upstream: Upstream, wanted: Sequence[WantedTarget]) -> bool:
     """Did anything change? In the transaction of the upstream, whose row is locked. Raises
     ValidationError."""
     check_targets(wanted)
-    before = {target.base_url: target for target in upstream.targets.all()}
+    rows = upstream.targets.prefetch_related("credentials")
+    before = {target.base_url: target for target in rows}
     kept = {target.base_url for target in wanted}
     gone = [target.pk for base_url, target in before.items() if base_url not in kept]
     Target.objects.filter(pk__in=gone).delete()
@@ -29,35 +29,46 @@ def keep(upstream: Upstream, found: Target | None, wanted: WantedTarget) -> bool
     """Nothing is written where nothing changes. A credential that is given is a change, the same
     one too: else whoever may write could try which one it is."""
     target = found or Target(upstream=upstream, base_url=wanted.base_url)
-    ends = not wanted.keeps_key and wanted.api_key is None and has_credential(target)
+    has_any = found is not None and bool(found.credentials.all())
+    ends = not wanted.keeps_key and wanted.api_key is None and has_any
     touched = wanted.api_key is not None or ends
     same = (target.weight, target.is_active) == (wanted.weight, wanted.is_active)
     if found is not None and same and not touched:
         return False
     target.weight, target.is_active = wanted.weight, wanted.is_active
-    if touched:
-        target.credential = wanted.api_key
-    check(target, touched)
+    check(target)
     if found is None:
         target.save(force_insert=True)
     else:
-        # A credential that stays is not opened: its key may be lost, and the rest is mendable.
-        columns = ["weight", "is_active", "updated_at", *(["credential"] if touched else [])]
-        target.save(update_fields=columns)
+        target.save(update_fields=["weight", "is_active", "updated_at"])
+    if touched:
+        replace_credentials(target, wanted.api_key)
     return True
 
 
-def has_credential(target: Target) -> bool:
-    """Without opening it."""
-    field = Target._meta.get_field("credential")
-    assert isinstance(field, EncryptedField)  # noqa: S101  a programming error otherwise
-    return field.value_from_object(target) is not None
+def replace_credentials(target: Target, secret: str | None) -> None:
+    """By the one that is given, or by none. Credentials that stay are never opened: a key may be
+    lost, and the rest is mendable."""
+    target.credentials.all().delete()
+    empty_old_column(target)
+    if secret is not None:
+        made = TargetCredential(target=target, secret=secret)
+        check_row(made, {"target"})
+        made.save(force_insert=True)
 
 
-def check(target: Target, touched: bool) -> None:
-    left_alone = {"upstream"} if touched else {"upstream", "credential"}
+def empty_old_column(target: Target) -> None:
+    """What the release before left there has ended or is sealed in a row of its own."""
+    Target.objects.filter(pk=target.pk, credential__isnull=False).update(credential=None)
+
+
+def check(target: Target) -> None:
+    check_row(target, {"upstream", "credential"})
+
+
+def check_row(row: Target | TargetCredential, left_alone: set[str]) -> None:
     try:
-        target.full_clean(exclude=left_alone, validate_unique=False, validate_constraints=False)
+        row.full_clean(exclude=left_alone, validate_unique=False, validate_constraints=False)
     except ValidationError as error:
         raise ValidationError({"targets": error.messages}) from None
 
@@ -65,7 +76,8 @@ def check(target: Target, touched: bool) -> None:
 def facts(upstream: Upstream, wanted: Sequence[WantedTarget]) -> list[dict[str, Any]]:
     """For an event: what the targets are from now on, and whose credential was given."""
     given = {target.base_url for target in wanted if target.api_key is not None}
-    rows = upstream.targets.annotate(has_key=Q(credential__isnull=False))
+    own = TargetCredential.objects.filter(target=OuterRef("pk"))
+    rows = upstream.targets.annotate(has_key=Exists(own))
     return [
         {
             "base_url": base_url,

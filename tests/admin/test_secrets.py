@@ -11,14 +11,14 @@ from accounts.models import Site, User
 from apikeys.models import ApiKey, Grant, Tier
 from events.models import Event, Mail
 from provisioning.models import ClaimLink
-from proxy.models import Target, Upstream
+from proxy.models import Target, TargetCredential, Upstream
 from tests import make
 from tests.admin.conftest import CREDENTIAL, House
 from tests.admin.pages import change, changelist, label, pages
 
 NEW = "sk-another-credential"
 ENVELOPES = """
-SELECT webhook_secret FROM accounts_site UNION ALL SELECT credential FROM proxy_target
+SELECT webhook_secret FROM accounts_site UNION ALL SELECT secret FROM proxy_targetcredential
 UNION ALL SELECT recipient FROM events_mail UNION ALL SELECT details FROM events_event
 """
 
@@ -51,7 +51,9 @@ def test_no_page_shows_a_secret(model: type[Model], house: House, root: Client) 
         (ApiKey, "digest__startswith"), (ClaimLink, "nonce__startswith"),
         (User, "password__startswith"), (Grant, "key__digest__startswith"),
         (ApiKey, "owner__password__startswith"), (ApiKey, "claims__nonce__startswith"),
-        (Upstream, "targets__credential__startswith"), (Mail, "recipient__startswith"),
+        (Upstream, "targets__credential__startswith"),
+        (Upstream, "targets__credentials__secret__startswith"),
+        (TargetCredential, "secret__startswith"), (Mail, "recipient__startswith"),
         (Site, "webhook_secret__startswith"), (Event, "details__contains"),
     ],
 )  # fmt: skip
@@ -85,7 +87,7 @@ def save(house: House, root: Client, **given: str) -> int:
 def test_an_empty_credential_keeps_the_old_one(house: House, root: Client) -> None:
     assert save(house, root) == 302
 
-    assert Target.objects.get().credential == CREDENTIAL
+    assert make.secrets_of(Target.objects.get()) == [CREDENTIAL]
 
 
 def test_a_new_credential_replaces_the_old_one_and_is_logged_nowhere(
@@ -93,7 +95,7 @@ def test_a_new_credential_replaces_the_old_one_and_is_logged_nowhere(
 ) -> None:
     assert save(house, root, **{"targets-0-new_credential": NEW}) == 302
 
-    assert Target.objects.get().credential == NEW
+    assert make.secrets_of(Target.objects.get()) == [NEW]
     assert not [entry for entry in LogEntry.objects.all() if NEW in entry.change_message]
 
 
@@ -104,7 +106,7 @@ def test_a_form_with_an_error_does_not_repeat_the_credential(house: House, root:
 
     assert answer.status_code == 200
     assert NEW not in answer.content.decode()
-    assert Target.objects.get().credential == CREDENTIAL
+    assert make.secrets_of(Target.objects.get()) == [CREDENTIAL]
 
 
 @pytest.mark.parametrize(

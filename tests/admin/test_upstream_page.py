@@ -39,8 +39,8 @@ def test_an_upstream_is_added_with_its_targets(house: House, root: Client) -> No
 
     made = Upstream.objects.get(slug="llm")
     assert answer.status_code == 302
-    assert [(row.base_url, row.weight, row.credential) for row in made.targets.all()] == [
-        ("http://127.0.0.1:9/", 1, None), ("http://b.test", 3, NEW),
+    assert [(row.base_url, row.weight, make.secrets_of(row)) for row in made.targets.all()] == [
+        ("http://127.0.0.1:9/", 1, []), ("http://b.test", 3, [NEW]),
     ]  # fmt: skip
     assert list(
         Event.objects.filter(kind="upstream:created").values_list("subject", flat=True)
@@ -56,7 +56,7 @@ def test_a_change_is_one_event_and_one_version(house: House, root: Client) -> No
         "upstream:updated", "Renamed", 2,
     )  # fmt: skip
     assert [target["credential"] for target in details["targets"]] == ["kept", "new"]
-    assert Target.objects.get(base_url="http://127.0.0.1:9/").credential == CREDENTIAL
+    assert make.secrets_of(Target.objects.get(base_url="http://127.0.0.1:9/")) == [CREDENTIAL]
 
 
 def test_nothing_new_is_no_change(house: House, root: Client) -> None:
@@ -81,13 +81,13 @@ def test_a_credential_follows_to_no_other_address(house: House, root: Client) ->
     assert Target.objects.get().base_url == "http://127.0.0.1:9/"
     assert post(house, root, **moved, **{"targets-0-new_credential": NEW}) == 302
     target = Target.objects.get()
-    assert (target.base_url, target.credential) == ("http://evil.test", NEW)
+    assert (target.base_url, make.secrets_of(target)) == ("http://evil.test", [NEW])
 
 
 def test_the_same_base_url_twice_is_refused(house: House, root: Client) -> None:
     post(house, root, **SECOND | {"targets-1-base_url": "http://127.0.0.1:9/"})
 
-    assert Target.objects.get().credential == CREDENTIAL
+    assert make.secrets_of(Target.objects.get()) == [CREDENTIAL]
 
 
 def test_who_may_not_change_targets_changes_none_by_any_forged_form(house: House) -> None:
@@ -97,7 +97,7 @@ def test_who_may_not_change_targets_changes_none_by_any_forged_form(house: House
     assert post(house, client, name="Renamed", **SECOND | forged) == 302
 
     target = Target.objects.get()
-    assert (target.base_url, target.credential) == ("http://127.0.0.1:9/", CREDENTIAL)
+    assert (target.base_url, make.secrets_of(target)) == ("http://127.0.0.1:9/", [CREDENTIAL])
     assert [details.get("targets") for _, details in events()] == [None]
 
 
@@ -108,8 +108,8 @@ def test_who_may_only_add_targets_changes_none(house: House) -> None:
 
     assert post(house, client, **SECOND | forged) == 302
 
-    found = {target.base_url: target.credential for target in Target.objects.all()}
-    assert found == {"http://127.0.0.1:9/": CREDENTIAL, "http://b.test": NEW}
+    found = {target.base_url: make.secrets_of(target) for target in Target.objects.all()}
+    assert found == {"http://127.0.0.1:9/": [CREDENTIAL], "http://b.test": [NEW]}
 
 
 def test_deleting_it_takes_its_grants_or_is_refused(house: House, root: Client) -> None:

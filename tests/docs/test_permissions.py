@@ -65,7 +65,7 @@ def views(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Any, Any, s
 def shown(path: str) -> str:
     """``/api/v1/admin/keys/<uuid:pk>`` as clients read it."""
     slugs = dict.fromkeys(("<slug:pk>", "<slug:slug>"), "{slug}")
-    names = {"<uuid:pk>": "{id}", "<int:pk>": "{id}", **slugs}
+    names = {"<uuid:pk>": "{id}", "<int:pk>": "{id}", "<uuid:target_id>": "{target_id}", **slugs}
     for place, name in names.items():
         path = path.replace(place, name)
     return path

@@ -68,7 +68,8 @@ def test_a_credential_that_does_not_open_leaves_its_target_out(database: Databas
     with database.rows():
         made = make.upstream("altered", credential="x", injection="header")
         database.change(
-            "UPDATE proxy_target SET credential = 'm1.a.b' WHERE upstream_id = %s", made.id
+            "UPDATE proxy_targetcredential SET secret = 'm1.a.b' WHERE target_id = %s",
+            made.targets.get().id,
         )
         table, faults = read(database)
         made.delete()

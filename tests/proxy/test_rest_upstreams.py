@@ -71,7 +71,7 @@ def test_put_replaces_everything_but_credentials_that_are_left_out(admin_api, ll
     assert (found["usage_format"], found["injection_template"]) == ("none", "Bearer {credential}")
     assert (targets(answer)[A]["weight"], targets(answer)[A]["api_key_masked"]) == (3, MASKED)
     assert targets(answer)[B]["api_key_masked"] is None
-    assert Target.objects.get(base_url=A).credential == SECRET
+    assert make.secrets_of(Target.objects.get(base_url=A)) == [SECRET]
 
 
 def test_put_needs_its_targets_and_makes_nothing_new(admin_api, llm):
@@ -88,7 +88,7 @@ def test_a_list_of_targets_is_all_of_them(admin_api, llm):
 
     assert set(targets(answer)) == set(targets(again)) == {B}
     assert targets(again)[B] == first | {"weight": 1, "is_active": False}
-    assert Target.objects.get().credential == OTHER
+    assert make.secrets_of(Target.objects.get()) == [OTHER]
 
 
 def test_a_credential_follows_to_no_other_address(admin_api, llm):
@@ -109,7 +109,7 @@ def test_null_takes_a_credential_away(admin_api, llm):
     answer = admin_api.patch(LLM, {"targets": [{"base_url": A, "api_key": None}]})
 
     assert targets(answer)[A]["api_key_masked"] is None
-    assert Target.objects.get().credential is None
+    assert make.secrets_of(Target.objects.get()) == []
 
 
 def test_nothing_new_is_no_change_and_no_event(admin_api, llm):

@@ -16,7 +16,8 @@ def some(count):
     rows = [Upstream(slug=f"up-{number:03}", name=f"N{number}") for number in range(count)]
     made = Upstream.objects.bulk_create(rows)
     for number, row in enumerate(made):
-        Target(upstream=row, base_url=f"http://h{number}.test", credential="x" * 20).save()
+        target = Target.objects.create(upstream=row, base_url=f"http://h{number}.test")
+        make.keep_credential(target, "x" * 20)
 
 
 def slugs(answer):

@@ -10,7 +10,7 @@ from django.test import Client
 
 from events.models import Event
 from proxy.masking import masked
-from proxy.models import Target, Upstream
+from proxy.models import Target, TargetCredential, Upstream
 from proxy.services import upstreams
 from tests import make
 from tests.admin.pages import change, changelist
@@ -76,8 +76,9 @@ def test_no_answer_tells_a_credential_and_the_database_holds_none(admin_api):
     for part in PARTS:
         assert [text for text in (*texts, *events) if part in text] == []
         assert tables_with(part) == []
-    assert Target.objects.get(upstream__slug="llm").credential == OTHER
-    envelopes = Target.objects.values_list("credential", flat=True)
+    assert make.secrets_of(Target.objects.get(upstream__slug="llm")) == [OTHER]
+    envelopes = TargetCredential.objects.values_list("secret", flat=True)
+    assert envelopes
     assert [text for text in texts for sealed in envelopes if str(sealed) in text] == []
 
 
@@ -98,8 +99,9 @@ def test_a_credential_that_does_not_open_is_shown_as_one_and_can_be_mended(admin
     """Its key was lost, or a writer in the database altered it: the rest goes on (ENC-06)."""
     admin_api.post(UPSTREAMS, NEW)
     admin_api.post(UPSTREAMS, NEW | {"slug": "other"})
-    alter("UPDATE proxy_target SET credential = %s WHERE upstream_id ="
-          " (SELECT id FROM proxy_upstream WHERE slug = 'llm')", envelope)  # fmt: skip
+    alter("UPDATE proxy_targetcredential SET secret = %s WHERE target_id = (SELECT t.id FROM"
+          " proxy_target t JOIN proxy_upstream u ON u.id = upstream_id WHERE slug = 'llm')",
+          envelope)  # fmt: skip
 
     listed = admin_api.get(UPSTREAMS)
     lighter = admin_api.patch(LLM, {"targets": [{"base_url": A, "weight": 2}]})
@@ -113,10 +115,11 @@ def test_a_credential_that_does_not_open_is_shown_as_one_and_can_be_mended(admin
 
 def test_a_credential_moved_to_another_target_does_not_open(admin_api):
     admin_api.post(UPSTREAMS, NEW)
-    admin_api.post(UPSTREAMS, {"slug": "mine", "name": "M", "targets": [{"base_url": B}]})
+    mine = {"slug": "mine", "name": "M", "targets": [{"base_url": B, "api_key": OTHER}]}
+    admin_api.post(UPSTREAMS, mine)
 
-    alter("UPDATE proxy_target SET credential = (SELECT credential FROM proxy_target WHERE"
-          " base_url = %s) WHERE base_url <> %s", A, A)  # fmt: skip
+    alter("UPDATE proxy_targetcredential SET secret = (SELECT secret FROM proxy_targetcredential"
+          " c JOIN proxy_target t ON t.id = target_id WHERE base_url = %s)", A)  # fmt: skip
 
     mine = admin_api.get(f"{UPSTREAMS}/mine").json()
     assert mine["targets"][0]["api_key_masked"] == "****"

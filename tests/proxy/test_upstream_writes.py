@@ -8,7 +8,7 @@ import pytest
 
 from apikeys.models import ApiKey
 from events.models import Event
-from proxy.models import Target, Upstream
+from proxy.models import Target, TargetCredential, Upstream
 from tests import make
 from tests.apikeys.calls import client, pointers
 from tests.proxy.calls import NEW, SECRET, UPSTREAMS, A
@@ -33,6 +33,7 @@ def state():
     return (
         list(Upstream.objects.order_by("pk").values()),
         list(Target.objects.order_by("pk").values()),
+        list(TargetCredential.objects.order_by("pk").values()),
         Event.objects.count(),
     )
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("proxy", "0005_upstream_version")]
+    dependencies = [("proxy", "0006_target_credentials")]
 
     operations = [
         migrations.AddField(

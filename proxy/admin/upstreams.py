@@ -1,4 +1,4 @@
-"""Upstreams and their targets. A target's credential goes in and never comes out."""
+"""Upstreams, their targets and credentials, which go in and never come out."""
 
 from typing import Any, Final, cast
 
@@ -32,7 +32,13 @@ STATES: Final = {"active": GREEN, "impaired": ORANGE, "down": RED, "off": RED}
 
 class TargetForm(SecretsForm[Target]):
     secrets = {"new_credential": "credential"}
-    new_credential = secret_field("Credential", "Sent to this upstream with every request.")
+    new_credential = secret_field("Credential", "Sent with every request, instead of all it has.")
+
+    def is_set(self, column: str) -> bool:
+        return not self.instance._state.adding and self.instance.credentials.exists()
+
+    def assign(self, name: str, column: str, value: str) -> None:
+        """Into a row of its own: see wanted()."""
 
     def clean_new_credential(self) -> str:
         value: str = self.cleaned_data["new_credential"]
