@@ -10,7 +10,7 @@ IDENTITY: Final = {
     "X-Momentry-Tier": "The member's tier, or the key's own.",
 }
 TEXT: Final = {"type": "string"}
-SECURITY: Final = [{"bearer": []}, {"apiKey": []}]
+SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}]
 ALLOWED: Final = {
     "description": "It may pass. No body.",
     "headers": {

@@ -7,7 +7,8 @@ from uuid import uuid4
 from momentry.common.crypto.keyring import KeyRing
 from proxy.environment import GivenUpstream
 from proxy.gateway.core import logger
-from proxy.gateway.upstreams import CREDENTIAL_COLUMN, CREDENTIAL_TABLE, Row
+from proxy.gateway.credentials import CREDENTIAL_COLUMN, CREDENTIAL_TABLE
+from proxy.gateway.upstreams import Row
 
 if TYPE_CHECKING:
     from proxy.gateway.core import Core
@@ -30,9 +31,9 @@ def fall_back(core: "Core", ring: KeyRing) -> None:
 
 def row_of(given: GivenUpstream, ring: KeyRing) -> Row:
     """As the import writes it (proxy.services.environment)."""
-    target = uuid4()
+    credential = uuid4()
     sealed = ring.seal(
-        given.api_key or "", table=CREDENTIAL_TABLE, column=CREDENTIAL_COLUMN, row_id=target
+        given.api_key or "", table=CREDENTIAL_TABLE, column=CREDENTIAL_COLUMN, row_id=credential
     )
     return Row(
         slug=given.slug,
@@ -49,8 +50,14 @@ def row_of(given: GivenUpstream, ring: KeyRing) -> Row:
         tls_verify=True,
         usage_format="none",
         request_weight=1,
-        target_id=target,
+        max_retries=2,
+        failure_threshold=5,
+        health_path="",
+        health_interval_ms=5_000,
+        target_id=uuid4(),
         base_url=given.base_url,
         weight=1,
+        credential_id=credential if given.api_key else None,
+        credential_active=bool(given.api_key),
         credential=sealed if given.api_key else None,
     )

@@ -74,7 +74,7 @@ def test_requests_are_shared_by_weight(group: Groups) -> None:
 
 def test_who_is_slow_gets_less(group: Groups) -> None:
     pair = group(2)
-    slow, quick = pair.targets
+    slow = pair.targets[0]
     waiting = threading.Event()
 
     def wait(wire: Wire, _head: bytes) -> None:
@@ -83,17 +83,15 @@ def test_who_is_slow_gets_less(group: Groups) -> None:
 
     slow.on("/it", wait)
     threads = [threading.Thread(target=pair.call) for _ in range(40)]
-    for thread in threads:
+    for number, thread in enumerate(threads, 1):
         thread.start()
-        assert within(10, lambda: len(slow.heads_of("/it")) > 0 or len(quick.heads_of("/it")) > 20)
-    quiet = within(10, lambda: sum(pair.seen()) == len(threads))
+        assert within(20, lambda: sum(pair.seen()) >= number)  # noqa: B023  at once
     held = len(slow.heads_of("/it"))
     waiting.set()
     for thread in threads:
         thread.join()
 
-    assert quiet
-    assert held < 15  # half of them without a look at what is under way
+    assert held < 18  # about 8; half of them without a look at what is under way
 
 
 def test_what_was_not_sent_goes_to_another_target_whole(group: Groups) -> None:

@@ -42,10 +42,10 @@ def test_an_empty_table_gets_them_through_the_services(db):
     assert imported() == ("llm", "n8n-eu")
 
     found = {
-        target.upstream.slug: (target.base_url, target.upstream.injection, target.credential)
+        target.upstream.slug: (target.base_url, target.upstream.injection, *make.secrets_of(target))
         for target in Target.objects.select_related("upstream")
     }
-    assert found == {"llm": (BASE, "header", SECRET), "n8n-eu": ("http://b.test", "none", None)}
+    assert found == {"llm": (BASE, "header", SECRET), "n8n-eu": ("http://b.test", "none")}
     events = Event.objects.filter(kind="upstream:created").order_by("id")
     assert [(event.actor, event.subject) for event in events] == [
         ("environment", "upstream:llm"), ("environment", "upstream:n8n-eu"),
@@ -114,7 +114,7 @@ def test_a_file_may_hold_the_credential(db, tmp_path):
 
     imported(UPSTREAM_LLM_API_KEY="", UPSTREAM_LLM_API_KEY_FILE=str(path))
 
-    assert Target.objects.get(base_url=BASE).credential == SECRET
+    assert make.secrets_of(Target.objects.get(base_url=BASE)) == [SECRET]
 
 
 @pytest.mark.parametrize(
