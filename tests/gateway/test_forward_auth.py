@@ -5,12 +5,15 @@ import uuid
 
 import pytest
 
+from apikeys.models import Grant
+from tests import make
 from tests.gateway.conftest import Database, Start
 from tests.gateway.fronted import CLIENT, ask, ask_as_envoy, asking, narrow
 from tests.gateway.limited import limited, room
 from tests.gateway.processes import Gateway, request
 from tests.gateway.test_log_rows import row_of
-from tests.gateway.wire import Answer, Server
+from tests.gateway.wire import Answer, Server, within
+from tests.gateway.wiretap import Wiretap
 
 OTHERS = ["traefik", "caddy", "envoy"]
 
@@ -125,6 +128,64 @@ def test_a_body_that_comes_with_the_question_does_not_matter(front: Gateway, key
     )
 
     assert wire.send(text).answer().status == 200
+
+
+def test_traefik_asks_as_it_does(front: Gateway, key: str) -> None:
+    """Its own fields beside all of its client's, and no body; 3.5's, byte by byte."""
+    text = (
+        "GET /auth/verify?dialect=traefik&upstream=echo HTTP/1.1\r\nHost: 127.0.0.1:3002\r\n"
+        f"User-Agent: curl/8.5\r\nAccept: */*\r\nAuthorization: Bearer {key}\r\n"
+        "Content-Type: application/json\r\nX-Forwarded-For: 198.51.100.20\r\n"
+        "X-Forwarded-Host: api.example.org\r\nX-Forwarded-Method: POST\r\n"
+        "X-Forwarded-Port: 443\r\nX-Forwarded-Proto: https\r\n"
+        "X-Forwarded-Server: 6f1c\r\nX-Forwarded-Uri: /llm/v1/chat?a=b\r\n"
+        "X-Momentry-User-Id: forged\r\nX-Real-Ip: 198.51.100.20\r\n"
+        "Accept-Encoding: gzip\r\n\r\n"
+    )
+
+    answer = front.ask(text.encode())
+
+    assert (answer.status, answer.body) == (200, b"")
+    assert "forged" not in answer.field("x-momentry-user-id")
+
+
+def test_envoy_asks_as_it_does(front: Gateway, key: str) -> None:
+    """allowed_headers, what HTTP/1.1 needs, and fields that it always adds; 1.33's."""
+    text = (
+        "POST /auth/verify/envoy/echo/llm/v1/chat?a=b HTTP/1.1\r\nhost: api.example.org\r\n"
+        f"content-length: 0\r\nauthorization: Bearer {key}\r\nuser-agent: curl/8.5\r\n"
+        "x-envoy-internal: true\r\nx-forwarded-for: 198.51.100.20,10.0.0.7\r\n"
+        "x-envoy-expected-rq-timeout-ms: 10000\r\n\r\n"
+    )
+
+    answer = front.ask(text.encode())
+
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_a_key_without_an_owner_has_an_empty_user_id(front: Gateway, database: Database) -> None:
+    with database.rows():
+        issued = make.service_key("admin")
+        Grant.objects.create(key=issued.key, upstream="echo")
+
+    answer = ask(front, issued.secret, "X-Momentry-User-Id: forged")
+
+    names = [name for name, _ in answer.fields]
+    assert (answer.status, answer.field("x-momentry-user-id")) == (200, "")
+    assert "x-momentry-user-id" in names
+    assert answer.field("x-momentry-key-id") == str(issued.key.id)
+
+
+def test_while_the_database_is_away_the_answer_is_503(start: Start, tap: Wiretap, key: str) -> None:
+    gateway = start(TRUSTED_PROXIES="127.0.0.1", DATABASE_URL=tap.url).wait_until_ready()
+    assert ask(gateway, key, dialect="nginx").status == 200
+
+    tap.stop()
+
+    assert within(10, lambda: ask(gateway, key).status == 503)
+    answer = ask(gateway, key, dialect="nginx")
+    assert (answer.status, code(answer)) == (503, "database_unavailable")
+    assert answer.field("x-momentry-reason") == "database_unavailable"
 
 
 def test_admin_token_opens_nothing_here(front: Gateway) -> None:

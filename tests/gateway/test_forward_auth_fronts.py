@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from apikeys.models import Grant
+from tests import make
 from tests.gateway.conftest import Database, Start
 from tests.gateway.fronted import narrow
 from tests.gateway.fronts import Front, free_port, started
@@ -89,6 +91,18 @@ def test_an_identity_that_the_client_claims_is_not_passed_on(front: Front, key: 
     assert answer.status == 200
     assert b"forged" not in answer.body
     assert all(seen(answer)[name] for name in NAMES)
+
+
+def test_a_key_without_an_owner_gives_the_backend_no_user(front: Front, database: Database) -> None:
+    with database.rows():
+        issued = make.service_key("admin")
+        Grant.objects.create(key=issued.key, upstream="echo")
+
+    answer = get(front, "/llm/a", issued.secret, "X-Momentry-User-Id: forged")
+
+    assert answer.status == 200
+    assert seen(answer).get("x-momentry-user-id", "") == ""
+    assert seen(answer)["x-momentry-key-id"] == str(issued.key.id)
 
 
 def test_a_client_cannot_take_the_identity_off(front: Front, key: str) -> None:
@@ -188,7 +202,13 @@ def test_no_path_leads_around_a_grant(
 
     assert all(answer.status >= 400 or not answer.body for answer in answers)
     assert not upstream.heads_with(mark)
-    assert get(front, "/llm/allowed/a%20b", secret).status == 200
+
+
+def test_what_was_judged_is_what_is_served(front: Front, key: str) -> None:
+    answer = get(front, "/llm/a%2Fb%20c;d?e=%2F", key)
+
+    assert answer.status == 200
+    assert answer.body.startswith(b"GET /llm/a%2Fb%20c;d?e=%2F HTTP/1.1\r\n")
 
 
 def test_uploads_and_answers_are_not_gathered(front: Front, key: str, upstream: Server) -> None:
