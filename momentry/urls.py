@@ -9,6 +9,7 @@ from apikeys.api.adminkeys import KeyViewSet
 from apikeys.api.bulk import KeyBatch, KeyBatchRevoke, KeyExport, KeyImport
 from apikeys.api.grants import GrantViewSet
 from apikeys.api.ip_rules import IpRuleViewSet
+from apikeys.api.logs import RequestLogViewSet
 from apikeys.api.mykeys import MyKeyViewSet
 from apikeys.api.overrides import MemberLimits
 from apikeys.api.settle import HoldSettlement
@@ -35,6 +36,7 @@ router.register("admin/key-templates", KeyTemplateViewSet, basename="key-templat
 router.register("admin/tiers", TierViewSet, basename="tier")
 router.register("admin/grants", GrantViewSet, basename="grant")
 router.register("admin/upstreams", UpstreamViewSet, basename="upstream")
+router.register("admin/logs", RequestLogViewSet, basename="log")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("me/keys", MyKeyViewSet, basename="my-key")
 

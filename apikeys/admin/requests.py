@@ -1,6 +1,6 @@
 """The request log: hundreds of millions of rows, so nothing here counts, sorts or scans them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from unfold.paginator import InfinitePaginator
 
 from accounts.models import User
 from apikeys.models import ApiKey, Grant, RequestLog
+from apikeys.requestlog.seek import near
 from momentry.common.staff import BLUE, GREEN, ORANGE, RED, ReadOnlyAdmin, column, link_to
 
 CLASSES: Final = {"2": "2xx", "3": "3xx", "4": "4xx", "5": "5xx"}
@@ -23,8 +24,6 @@ SLOW: Final = {
     "total-10": ("10 s or more in total", "total_ms", 10_000),
     "total-60": ("60 s or more in total", "total_ms", 60_000),
 }
-# An id is made as its request arrives (UUIDv7): the row's time is near the time inside the id.
-SLACK: Final = timedelta(minutes=1)
 
 
 class StatusFilter(admin.SimpleListFilter):
@@ -164,11 +163,3 @@ class RequestLogAdmin(ReadOnlyAdmin[RequestLog]):
     @column("ms")
     def ms(self, obj: RequestLog) -> str:
         return "-" if obj.total_ms is None else f"{obj.total_ms:.1f}"
-
-
-def near(wanted: UUID) -> Q:
-    """The row of this id, sought in two minutes of the log only; none for ids not ours."""
-    if wanted.version != 7:
-        return Q(pk__in=[])
-    at = datetime.fromtimestamp((wanted.int >> 80) / 1000, UTC)
-    return Q(pk=wanted, ts__gte=at - SLACK, ts__lte=at + SLACK)

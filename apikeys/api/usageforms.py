@@ -21,8 +21,8 @@ YEARS: Final = range(2000, 3000)
 
 
 @extend_schema_field(OpenApiTypes.DATETIME)
-class Moment(serializers.Field[datetime, str, str, Any]):
-    """A date or time of ISO 8601 on a whole hour of UTC; without an offset it is UTC."""
+class Instant(serializers.Field[datetime, str, str, Any]):
+    """A date or time of ISO 8601; without an offset it is UTC."""
 
     def to_internal_value(self, data: str) -> datetime:
         try:
@@ -34,12 +34,20 @@ class Moment(serializers.Field[datetime, str, str, Any]):
             raise serializers.ValidationError(
                 "is not a date or time such as 2026-06-01 or 2026-06-01T12:00:00Z"
             )
-        if found != hour_of(found):
-            raise serializers.ValidationError("is not on a whole hour of UTC")
         return found
 
     def to_representation(self, value: datetime) -> str:
         return value.isoformat()
+
+
+class Moment(Instant):
+    """On a whole hour of UTC."""
+
+    def to_internal_value(self, data: str) -> datetime:
+        found = super().to_internal_value(data)
+        if found != hour_of(found):
+            raise serializers.ValidationError("is not on a whole hour of UTC")
+        return found
 
 
 class Groups(serializers.CharField):

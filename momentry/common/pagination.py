@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # DRF loads this module while it loads its own views
 
 PAGE_SIZE: Final = 20
 MAX_SIZE: Final = 100
+EXAMPLE: Final = "MjAyNi0wNi0wMVQxMjowMDowMCswMDowMCAwMTkzYTFjOGYwYTc3YzhlOWQwYjdkMWYyYzNhNGI1ZQ=="
 
 
 def positive(request: Request, name: str, default: int, high: int) -> int:
@@ -68,7 +69,7 @@ class CursorPage(BasePagination):
     ) -> list[Any]:
         limit = positive(request, "limit", PAGE_SIZE, MAX_SIZE)
         field = getattr(view, "cursor_field", self.time_field)
-        if cursor := request.query_params.get("cursor"):
+        if (cursor := request.query_params.get("cursor")) is not None:
             moment, row_id = read_cursor(cursor)
             older = Q(**{f"{field}__lt": moment}) | Q(**{field: moment, "id__lt": row_id})
             queryset = queryset.filter(Q(**{f"{field}__lte": moment}) & older)
@@ -82,7 +83,8 @@ class CursorPage(BasePagination):
         return Response({"results": data, "next": self.next})
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        properties = {"results": schema, "next": {"type": "string", "nullable": True}}
+        after = {"type": "string", "nullable": True, "example": EXAMPLE}
+        properties = {"results": schema, "next": after}
         return {"type": "object", "required": list(properties), "properties": properties}
 
     def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
@@ -100,10 +102,17 @@ def make_cursor(moment: datetime, row_id: UUID) -> str:
 
 
 def read_cursor(text: str) -> tuple[datetime, UUID]:
+    """Only as ``make_cursor`` writes it. MomentryError otherwise."""
+    place = place_in(text)
+    if place is None or make_cursor(*place) != text:
+        problem = {"detail": "is not a cursor of this list", "pointer": "?cursor"}
+        raise MomentryError("invalid_input", errors=[problem])
+    return place
+
+
+def place_in(text: str) -> tuple[datetime, UUID] | None:
     try:
         moment, _, row_id = base64.b64decode(text, b"-_", validate=True).decode().partition(" ")
-        place = datetime.fromisoformat(moment).astimezone(UTC), UUID(hex=row_id)
-    except (ValueError, binascii.Error):
-        problem = {"detail": "is not a cursor of this list", "pointer": "?cursor"}
-        raise MomentryError("invalid_input", errors=[problem]) from None
-    return place
+        return datetime.fromisoformat(moment).astimezone(UTC), UUID(hex=row_id)
+    except (ValueError, OverflowError, binascii.Error):
+        return None

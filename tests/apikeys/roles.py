@@ -15,9 +15,11 @@ from accounts.models import User
 from apikeys.gate.scopes import MEMBER_SCOPES, ROLES
 from apikeys.gate.sealed import LIFETIME, PURPOSE, SealedHold, seal
 from apikeys.models import ApiKey, Grant, IpRule, KeyTemplate
+from apikeys.requestlog.row import LogRow
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.scopes import holds
 from tests import make
+from tests.apikeys import logs
 from tests.docs.pages import page, table_rows
 
 ADMIN = "/api/v1/admin/"
@@ -99,6 +101,7 @@ class House:
     key: ApiKey = field(init=False)
     grant: Grant = field(init=False)
     rule: IpRule = field(init=False)
+    call: LogRow = field(default_factory=lambda: logs.call(timezone.now()))
 
     def __post_init__(self) -> None:
         self.key = make.key(self.alice).key
@@ -108,12 +111,13 @@ class House:
         KeyTemplate.objects.create(slug="laptop", scopes=["keys:read"])
         make.tier("unused")
         make.upstream("maps")
+        logs.log(self.call)
 
     def place(self, route: Route, caller: Caller) -> str:
         names = {
             f"{ADMIN}users/": self.alice.pk, f"{KEYS}/": self.key.pk,
             f"{ADMIN}grants/": self.grant.pk, f"{ADMIN}ip-rules/": self.rule.pk,
-            "/api/v1/me/keys/": caller.own_key or self.key.pk,
+            "/api/v1/me/keys/": caller.own_key or self.key.pk, f"{ADMIN}logs/": self.call.id,
         }  # fmt: skip
         slugs = {
             f"{ADMIN}key-templates/": "laptop", f"{ADMIN}tiers/": "unused",

@@ -1,5 +1,6 @@
 """Cursor lists: every row once, in order, while rows keep arriving; bad cursors are 422."""
 
+import base64
 from datetime import timedelta
 
 import pytest
@@ -68,7 +69,22 @@ def test_rows_that_arrive_meanwhile_neither_repeat_nor_shift():
     assert first + second == ["s:3", "s:2", "s:1", "s:0"]
 
 
-@pytest.mark.parametrize("cursor", ["x", "AAAA", "é", "MjAyNi0xMS0yMQ==", "A" * 5000, "\0"])
+def cursor_of(moment: str, row_id: str = "0" * 32) -> str:
+    return base64.urlsafe_b64encode(f"{moment} {row_id}".encode()).decode()
+
+
+ODD = [
+    *("", "x", "AAAA", "é", "MjAyNi0xMS0yMQ==", "A" * 5000, "\0"),
+    cursor_of("0001-01-01T00:00:00+14:00"),
+    cursor_of("9999-12-31T23:59:59-14:00"),
+    cursor_of("2026-11-21T12:00:00"),
+    cursor_of("2026-11-21T14:00:00+02:00"),
+    cursor_of("2026-11-21T12:00:00+00:00", "{" + "0" * 32 + "}"),
+    cursor_of("2026-11-21T12:00:00+00:00") + "\n",
+]
+
+
+@pytest.mark.parametrize("cursor", ODD)
 def test_a_foreign_cursor_is_refused(cursor):
     with pytest.raises(MomentryError) as caught:
         page(cursor=cursor)
