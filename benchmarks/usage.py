@@ -15,6 +15,7 @@ from typing import Final, cast
 from stage import Bounds
 
 from proxy.gateway.core import Core
+from proxy.gateway.facts import Facts
 from proxy.gateway.metering import Metering
 from proxy.gateway.response import parse_response
 from tests.gateway.unit.usage.recorded import CHAT, CHUNK, compact
@@ -26,6 +27,7 @@ HEAD: Final = (
     b"HTTP/1.1 200 OK\r\nServer: x\r\nDate: y\r\nContent-Type: %b\r\nx-request-id: z\r\n\r\n"
 )
 NOBODY: Final = cast("Core", None)  # asked only of a defect
+NO_EXCHANGE: Final = cast("Facts", None)  # asked only where the answer tells nothing
 
 
 def per_call(call: Callable[[], object]) -> float:
@@ -47,6 +49,7 @@ def head(kind: bytes) -> Callable[[], Metering]:
     def opened() -> Metering:
         made = Metering(NOBODY, "openai")
         made.open(response)
+        made.is_whole = True
         return made
 
     return opened
@@ -58,7 +61,7 @@ def whole(body: bytes) -> Callable[[], object]:
     def call() -> object:
         made = opened()
         made.feed(body)
-        return made.close()
+        return made.close(NO_EXCHANGE, free=False)
 
     return call
 
@@ -70,7 +73,7 @@ def streamed(pieces: list[bytes]) -> Callable[[], object]:
         made = opened()
         for piece in pieces:
             made.feed(piece)
-        return made.close()
+        return made.close(NO_EXCHANGE, free=False)
 
     return call
 
@@ -84,7 +87,8 @@ def main() -> int:
     bounds.check("over parsing it alone", ours / floor)
     delta = {"choices": [{"index": 0, "delta": {"content": " word"}, "finish_reason": None}]}
     event = f"data: {compact(CHUNK | delta)}\n\n".encode()
-    pieces = [event] * EVENTS
+    last = f"data: {compact(CHUNK | {'choices': [], 'usage': CHAT['usage']})}\n\n".encode()
+    pieces = [event] * (EVENTS - 1) + [last]
     ours = per_call(streamed(pieces)) / EVENTS
     floor = per_call(lambda: [piece.split(b"\n") for piece in pieces]) / EVENTS
     bounds.check(f"an event of {len(event)} bytes", ours, most=4)

@@ -71,7 +71,9 @@ class AsyncDoor(Replies):
         """Of a verdict that judge_now has just given, if it would be the same again."""
         shown = key_shown(request, self.policy)
         key = None if shown is None or not verdict.ok else self.opened(shown.secret)
-        if key is None or request.hold is not None or request.dry_run or not request.holds:
+        if key is None or request.dry_run or not request.holds:
+            return None
+        if request.hold is not None and key.budgets:  # each call holds what it may use itself
             return None
         until = self.memory.until(key.key_id)
         return Standing(self.epoch, key, until, request, verdict)

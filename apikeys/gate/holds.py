@@ -33,6 +33,9 @@ def hold_of(tokens: int, cost_micro: int, *, anywhere: bool = False) -> Hold:
     return Hold(max(1, tokens), max(1, cost_micro), anywhere)
 
 
+LEAST: Final = hold_of(0, 0)
+
+
 def unspent(
     charges: tuple[Charge, ...], tokens: int | None, cost_micro: int | None
 ) -> tuple[Charge, ...]:

@@ -11,7 +11,7 @@ from apikeys.gate.effects import DatabaseUnavailable, Overloaded
 from apikeys.gate.request import GateRequest, shown_of, weight_of
 from apikeys.gate.slow import PACED
 from apikeys.gate.verdict import ANONYMOUS, Verdict
-from proxy.gateway import forward_auth, own, verify
+from proxy.gateway import asking, forward_auth, own, verify
 from proxy.gateway.clients import describe_client
 from proxy.gateway.forwarding import forward_to_django, forward_to_upstream
 from proxy.gateway.head import METHODS, BadMessage, parse_request
@@ -88,6 +88,22 @@ def judge(exchange: "Exchange", request: GateRequest) -> None:
         exchange.core.spawn(guarded(exchange, admit(exchange, request, found)))
 
 
+def ask_again(exchange: "Exchange") -> None:
+    """Its body is known: what its head was admitted with goes back, and all of it is judged."""
+    door, first = exchange.core.door, exchange.verdict
+    if first is not None:
+        if first.entry is not None:
+            door.entrance.leave(first.entry, back=True)
+        door.keeper.give_back(first.charges)
+        exchange.verdict = first._replace(charges=(), entry=None)
+    request = gate_request(exchange)
+    found = door.judge_now(request)
+    if isinstance(found, Verdict):
+        proceed(exchange, found)
+    else:
+        exchange.core.spawn(guarded(exchange, admit(exchange, request, found)))
+
+
 async def admit(
     exchange: "Exchange", request: GateRequest, paused: "Paused[Verdict] | None"
 ) -> None:
@@ -142,6 +158,7 @@ async def recheck(exchange: "Exchange") -> None:
 def gate_request(exchange: "Exchange") -> GateRequest:
     head, route = exchange.head, exchange.route
     path = head.path.decode("latin-1")
+    upstream = exchange.core.table.get(route.slug) if route.kind in UPSTREAMS else None
     return GateRequest(
         head.headers,
         method=METHODS[head.method],
@@ -149,19 +166,17 @@ def gate_request(exchange: "Exchange") -> GateRequest:
         client=exchange.who.address,
         upstream=route.slug.decode(),
         rest=route.rest.decode("latin-1"),
-        weight=weight(exchange, path),
+        weight=upstream.request_weight if upstream is not None else weight(route.kind, path),
         scope=SCOPES.get(route.kind, ""),
-        hold=shown_of(path) if route.kind is API else None,
+        hold=shown_of(path) if route.kind is API else asking.first_hold(exchange, upstream),
     )
 
 
-def weight(exchange: "Exchange", path: str) -> int:
-    """Units of quota: what the upstream's calls cost, or a REST route's."""
-    route = exchange.route
-    if route.kind in UPSTREAMS:
-        upstream = exchange.core.table.get(route.slug)
-        return upstream.request_weight if upstream else 1
-    return weight_of(path) if route.kind is API else 0
+def weight(kind: Kind, path: str) -> int:
+    """Units of quota: what a REST route's calls cost, or an upstream's that is not there."""
+    if kind is API:
+        return weight_of(path)
+    return 1 if kind in UPSTREAMS else 0
 
 
 Step = Callable[["Exchange"], None]

@@ -68,6 +68,7 @@ class Answering(Facts, ABC):
         self.bytes_out = len(body)
         if self.metering is not None:
             self.metering.feed(body)
+            self.metering.is_whole = True
         record.settle(self)
         self.client.write(head + body if len(body) < JOINED else head)
         if len(body) >= JOINED:
@@ -125,6 +126,8 @@ class Answering(Facts, ABC):
 
     def response_end(self, trailers: Fields) -> None:
         self.side = None
+        if self.metering is not None:
+            self.metering.is_whole = True
         if self.framing is CHUNKED:
             self.client.write(encode_last(self.told(trailers) if trailers else trailers))
         self.finish(self.status, self.code, self.detail, close=not self.keeps)

@@ -141,7 +141,8 @@ def move(exchange: "Exchange") -> bool:
         return False
     if all(other.id == target.id or other.id in exchange.tried for other in upstream.targets):
         return False
-    exchange.request_sent = False
+    if exchange.held is None:  # else all or some of it waits here, and nothing went up
+        exchange.request_sent = False
     if exchange.tried:  # it has its place among those that moved
         return go_on(exchange)
     exchange.deadline = exchange.core.loop.time() + upstream.connect

@@ -6,7 +6,16 @@ Admission (the gate, the choice of an upstream, the connection) is in admission.
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from proxy.gateway import admission, attempts, forward_auth, gathering, record, tunnel, verify
+from proxy.gateway import (
+    admission,
+    asking,
+    attempts,
+    forward_auth,
+    gathering,
+    record,
+    tunnel,
+    verify,
+)
 from proxy.gateway.answering import Answering
 from proxy.gateway.answers import CONTINUE, Answer, refusal
 from proxy.gateway.chunked import encode, encode_last
@@ -17,6 +26,7 @@ from proxy.gateway.hygiene import (
     Framing,
     trailers_to_upstream,
 )
+from proxy.gateway.metering import CLIENT_LEFT
 from proxy.gateway.metrics import ABORTED, IN_FLIGHT, REPEATED
 from proxy.gateway.paths import slug_of
 from proxy.gateway.response import ResponseHead
@@ -25,7 +35,6 @@ if TYPE_CHECKING:
     from proxy.gateway.upstream_side import UpstreamSide
 
 JOINED: Final = 16_384  # bytes; more are not worth a copy
-CLIENT_LEFT: Final = 499  # in the log only, as nginx writes it
 
 
 class Exchange(Answering):
@@ -94,6 +103,8 @@ class Exchange(Answering):
             self.held += data
             if self.block:
                 gathering.grown(self, len(self.held))
+            elif self.metering is not None:
+                asking.grown(self, self.metering, len(self.held))
 
     def request_end(self, trailers: Fields) -> None:
         if self.head.chunked and self.side is not None:
@@ -101,10 +112,19 @@ class Exchange(Answering):
         self.request_sent = True
         if not self.status:
             self.deadline = self.core.loop.time() + self.timeouts[1]
-        if self.held is not None and self.block:
+        if self.held is not None:
+            self.held_whole(self.held, trailers)
+
+    def held_whole(self, held: bytearray, trailers: Fields) -> None:
+        if self.metering is not None:
+            asking.whole(self, self.metering, held, trailers)
+        elif self.block:
             gathering.whole(self)
-        elif self.held is not None:
-            verify.body_came(self, bytes(self.held))
+        else:
+            verify.body_came(self, bytes(held))
+
+    def body_known(self) -> None:
+        admission.ask_again(self)
 
     def trailers_up(self, trailers: Fields) -> Fields:
         """Django is shown none (DESIGN §8)."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from apikeys.gate import decision
 from apikeys.gate.verdict import Verdict
+from proxy.gateway import asking
 from proxy.gateway.attempts import aim, caller, take_connection
 from proxy.gateway.balance import choose
 from proxy.gateway.hygiene import to_django
@@ -31,16 +32,18 @@ def forward_to_upstream(exchange: "Exchange") -> None:
     if (exchange.head.content_length or 0) > upstream.max_body:
         exchange.fail("body_too_large")
         return
-    target = choose(upstream.targets, exchange.core.loop.time())
-    if target is None:
-        exchange.fail("upstream_unavailable")
-        return
-    if upstream.form and exchange.head.method == METERED:
-        exchange.metering = Metering(exchange.core, upstream.form)
     exchange.max_body = upstream.max_body
     exchange.max_response = upstream.max_response
     exchange.timeouts = (upstream.connect, upstream.first_byte, upstream.idle)
     exchange.total_deadline = exchange.core.loop.time() + upstream.total
+    if upstream.form and exchange.metering is None and exchange.head.method == METERED:
+        exchange.metering = Metering(exchange.core, upstream.form)
+        if asking.begins(exchange, exchange.metering):
+            return
+    target = choose(upstream.targets, exchange.core.loop.time())
+    if target is None:
+        exchange.fail("upstream_unavailable")
+        return
     exchange.nonce = nonce_of(exchange.head)
     aim(exchange, target)
     take_connection(exchange)

@@ -45,6 +45,6 @@ def pour(exchange: "Exchange", held: bytearray) -> None:
         data = bytes(held)
         exchange.side.transport.write(encode(data) if exchange.head.chunked else data)
     if exchange.request_sent:
-        exchange.request_end([])
+        exchange.request_end([] if exchange.metering is None else exchange.metering.trailers)
     else:
         exchange.touch()

@@ -2,14 +2,22 @@
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from apikeys.gate.holds import LEAST, Hold
+from proxy.gateway.head import Fields
+from proxy.gateway.hygiene import UNFRAMED
 from proxy.gateway.response import ResponseHead
+from proxy.usage.asked import Asked, is_wordless, tokens_of
 from proxy.usage.reader import UsageReader, open_reader
 from proxy.usage.reported import UNKNOWN, Usage
 
 if TYPE_CHECKING:
     from proxy.gateway.core import Core
+    from proxy.gateway.facts import Facts
 
 REPORTED: Final = "reported"
+ESTIMATED: Final = "estimated"
+ABORTED: Final = "aborted"
+CLIENT_LEFT: Final = 499  # in the log only, as nginx writes it
 METERED: Final = b"POST"  # what else there is reads what was made before
 
 
@@ -24,6 +32,16 @@ class Figures(NamedTuple):
     cost_micro: int | None = None
     source: str = ""
 
+    @property
+    def tokens(self) -> int:
+        """As budgets count them: cached ones are among those read, thoughts among those written."""
+        return (self.tokens_in or 0) + (self.tokens_out or 0)
+
+    @property
+    def cost(self) -> int | None:
+        """None: nobody knows it, so what was held counts."""
+        return self.cost_micro if self.tokens else 0
+
 
 UNTOLD: Final = Figures()
 
@@ -32,11 +50,20 @@ class Metering:
     """Of one call to an upstream whose answers tell what they used (``form``). Never raises: a
     fault here must not harm the answer."""
 
-    __slots__ = ("core", "figures", "form", "reader")
+    __slots__ = (
+        "asked", "core", "counts", "figures", "form", "hold", "is_known", "is_whole", "reader",
+        "trailers",
+    )  # fmt: skip
 
     def __init__(self, core: "Core", form: str) -> None:
         self.core = core
         self.form = form
+        self.counts = False  # its body says what it asks for, so what it uses can be estimated
+        self.is_known = False  # the body, as far as it is looked at
+        self.is_whole = False  # the answer
+        self.asked: Asked | None = None
+        self.hold: Hold = LEAST
+        self.trailers: Fields = []  # of a body that was held
         self.reader: UsageReader | None = None
         self.figures: Figures | None = None  # once the call is over
 
@@ -71,11 +98,42 @@ class Metering:
         self.reader = None
         self.core.report("an answer's usage cannot be read", error)
 
-    def close(self) -> Figures:
-        """The call is over. Told once: what is asked later is the same."""
+    def close(self, exchange: "Facts", *, free: bool) -> Figures:
+        """The call is over; ``free``: it came to nothing. Told once: what is asked later is the
+        same."""
         if self.figures is None:
-            told = self.reported()
-            is_told = told.tokens_in is not None or told.tokens_out is not None
-            self.figures = Figures(*told, None, REPORTED if is_told else "")
+            self.figures = UNTOLD
+            if not free:
+                try:
+                    self.figures = self.used(exchange)
+                except Exception as error:  # noqa: BLE001 - as above; what was held counts
+                    self.broke(error)
             self.reader = None
         return self.figures
+
+    def used(self, exchange: "Facts") -> Figures:
+        told = self.reported()
+        is_told = told.tokens_in is not None or told.tokens_out is not None
+        source = REPORTED
+        if not (is_told and self.is_whole):
+            if exchange.status >= 400 and exchange.status != CLIENT_LEFT and not is_told:
+                return UNTOLD  # refused, or it broke before it began
+            told = self.estimated(exchange, told) if self.counts else told
+            source = ESTIMATED if self.is_whole else ABORTED
+        model = told.model or (self.asked.model if self.asked is not None else "")
+        return Figures(model, *told[1:], None, source if told[1:] != UNKNOWN[1:] else "")
+
+    def estimated(self, exchange: "Facts", told: Usage) -> Usage:
+        """Of what nobody reported: what was sent up, and what had come down, at least."""
+        read = told.tokens_in
+        if read is None:
+            read = tokens_of(exchange.bytes_in)
+        if is_wordless(exchange.route.rest):
+            return told._replace(tokens_in=read)
+        written = self.written(exchange.bytes_out) if exchange.framing is not UNFRAMED else 0
+        if self.asked is not None and self.asked.most is not None:
+            written = min(written, self.asked.written(0))
+        return told._replace(tokens_in=read, tokens_out=max(told.tokens_out or 0, written))
+
+    def written(self, size: int) -> int:
+        return tokens_of(size) if self.reader is None else self.reader.written(size)

@@ -5,7 +5,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from apikeys.gate.headers import Fields, legacy_headers, limit_headers
-from apikeys.gate.verdict import ANONYMOUS, Verdict
+from apikeys.gate.holds import unspent
+from apikeys.gate.verdict import ANONYMOUS, Charge, Verdict
 from apikeys.gate.windows import returned
 from apikeys.requestlog.row import ERROR_DETAIL_LENGTH, PATH_LENGTH, USER_AGENT_LENGTH, LogRow
 from momentry.common.ownkeys import without_keys
@@ -90,8 +91,20 @@ def settle(exchange: Facts) -> None:
     free = is_free(exchange, exchange.status)
     if verdict.entry is not None:
         door.entrance.leave(verdict.entry, back=free)
-    if free and verdict.charges:
-        door.keeper.give_back(verdict.charges)
+    if verdict.charges:
+        give_back(exchange, verdict.charges, free=free)
+
+
+def give_back(exchange: Facts, charges: tuple[Charge, ...], *, free: bool) -> None:
+    """All of what came to nothing; of budgets, what the call did not use, whoever ended it. What it
+    used beyond is counted."""
+    if not free:
+        if exchange.metering is None:
+            return
+        figures = exchange.metering.close(exchange, free=False)
+        charges = unspent(charges, figures.tokens, figures.cost)
+    if charges:
+        exchange.core.door.keeper.give_back(charges)
 
 
 def is_free(exchange: Facts, status: int) -> bool:
@@ -111,7 +124,9 @@ def row_of(exchange: "Exchange", elapsed: float) -> LogRow:
     verdict, target = exchange.verdict, exchange.target
     method, path, upstream, agent = exchange.texts or texts_of(exchange)
     began, started = exchange.first_byte, exchange.started
-    figures = UNTOLD if exchange.metering is None else exchange.metering.close()
+    figures = UNTOLD
+    if exchange.metering is not None:
+        figures = exchange.metering.close(exchange, free=is_free(exchange, exchange.status))
     return LogRow(  # by their names it would take three times as long
         exchange.at,
         exchange.id,

@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from proxy.usage import documents
+from proxy.usage.asked import BYTES, tokens_of
 from proxy.usage.codings import Broken, Decoding, Sink, names
 from proxy.usage.events import Events
 from proxy.usage.held import Held
@@ -15,16 +16,25 @@ USAGE: Final = re.compile(rb'"usage"[ \t\n\r]*+:[ \t\n\r]*+\{')
 class Stream:
     """Of server-sent events: what an event says counts from its end on."""
 
-    __slots__ = ("account", "events", "feed")
+    __slots__ = ("account", "events", "feed", "text", "words")
 
     def __init__(self, form: Format) -> None:
         self.account = Account(form)
+        self.text = form.text
+        self.words = 0
         self.events = Events(self.read)
         self.feed = self.events.feed
 
     def read(self, held: Held) -> None:
+        for said in self.text.findall(held.data):
+            self.words += -(-len(said) // BYTES)
         if tells(held, self.account):
             self.account.add(documents.read(held, depth=2))
+
+    def written(self, size: int) -> int:
+        """Where no event is of a known shape, ``size`` is all there is to go by."""
+        known = self.words or self.account.model or self.account.counts
+        return self.words if known else tokens_of(size)
 
     def known(self) -> Account:
         """With what an event that has not ended says; asking changes nothing."""
@@ -45,6 +55,9 @@ class Body:
         self.format = form
         self.held = Held()
         self.feed = self.held.add
+
+    def written(self, size: int) -> int:
+        return tokens_of(size)
 
     def known(self) -> Account:
         account = Account(self.format)
@@ -94,6 +107,11 @@ class UsageReader:
 
     def usage(self) -> Usage:
         return self.answer.known().usage() if self.answer else UNKNOWN
+
+    def written(self, size: int) -> int:
+        """Tokens of the words that have come, roughly: of a stream a token at least for each event
+        that has any; else by the ``size`` of the answer."""
+        return self.answer.written(size) if self.answer else tokens_of(size)
 
 
 def open_reader(form: str, content_type: bytes, content_encoding: bytes = b"") -> UsageReader:

@@ -1,5 +1,6 @@
 """What an upstream says that a call used: its JSON in, one set of counts out; no bytes here."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Self
 
@@ -80,11 +81,24 @@ def all_read(counts: Counts) -> int | None:
 class Format(NamedTuple):
     read: Callable[[Json], Counts]
     wrapper: str  # the member of a stream's event that holds the answer with its usage
+    text: re.Pattern[bytes]  # finds what an event adds to the answer
 
 
+def texts(*names: bytes) -> re.Pattern[bytes]:
+    """The strings of members with these names, as long as they are escaped, but empty ones."""
+    name = b"|".join(names)
+    return re.compile(
+        rb'"(?:' + name + rb')"[ \t\n\r]*+:[ \t\n\r]*+"(?!")([^"\\]*+(?:\\.[^"\\]*+)*+)"',
+        re.DOTALL,
+    )
+
+
+WORDS: Final = (
+    b"content", b"delta", b"text", b"arguments", b"refusal", b"reasoning_content", b"reasoning",
+)  # fmt: skip
 FORMATS: Final = {
-    "openai": Format(openai_counts, "response"),
-    "anthropic": Format(anthropic_counts, "message"),
+    "openai": Format(openai_counts, "response", texts(*WORDS)),
+    "anthropic": Format(anthropic_counts, "message", texts(b"text", b"partial_json", b"thinking")),
 }
 
 

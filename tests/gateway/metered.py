@@ -6,15 +6,18 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
+from apikeys.ledger import sql
 from tests import make
+from tests.gateway.books import books
 from tests.gateway.conftest import Database
+from tests.gateway.limited import subject_of
 from tests.gateway.processes import Gateway, request, rows_of
 from tests.gateway.unit.usage.recorded import Recorded
 from tests.gateway.wire import Answer, Script, Server, Wire, within
 
 JSON = "Content-Type: application/json"
 FORMS = ("openai", "anthropic")
-NAMES = " ".join(f"m-{form}" for form in FORMS)
+NAMES = " ".join(f"m-{form}" for form in (*FORMS, "dead"))
 TOKENS = ("tokens_in", "tokens_out", "tokens_cached", "tokens_reasoning")
 
 
@@ -23,10 +26,35 @@ def metered_upstreams(database: Database, upstream: Server) -> Iterator[None]:
     base = f"http://127.0.0.1:{upstream.port}"
     with database.rows():
         rows = [make.upstream(f"m-{form}", base, usage_format=form) for form in FORMS]
+        rows.append(make.upstream("m-dead", "http://127.0.0.1:9", usage_format="openai"))
     yield
     with database.rows():
         for row in rows:
             row.delete()
+
+
+def limited(database: Database, **limits: int) -> str:
+    """The key of a new member, whose tier has these limits."""
+    name = f"m{uuid.uuid4().hex[:8]}"
+    secret = database.key_for(name, NAMES)
+    for column, value in limits.items():
+        change = f"UPDATE apikeys_tier SET {column} = %s WHERE slug = %s"
+        database.change(change, value, f"tier-{name}")
+    return secret
+
+
+def assert_used(database: Database, key: str, expected: dict[str, int]) -> None:
+    """By metric, of this key's member; what goes back is written a moment after the answer."""
+    subject, found = subject_of(database, key), dict[str, int]()
+
+    def is_so() -> bool:
+        units = books(database, subject)
+        found.update({name.partition(" ")[0]: number for name, number in units.items()})
+        return found == expected
+
+    within(5, is_so)
+    assert found == expected
+    assert database.fetch(sql.VERIFY) == []
 
 
 def place(form: str, path: str) -> str:

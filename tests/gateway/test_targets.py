@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
+from accounts.models import User
+from apikeys.models import LimitOverride
 from tests.gateway.conftest import Database, Start
 from tests.gateway.misbehaving import close, says
 from tests.gateway.processes import Gateway, request
@@ -101,6 +103,26 @@ def test_what_was_not_sent_goes_to_another_target_whole(group: Groups) -> None:
 
     for _ in range(12):
         head = request("POST", f"/proxy/{pair.slug}/it", pair.secret, body=body)
+        answer = pair.gateway.ask(head)
+        assert (answer.status, answer.body.endswith(body)) == (200, True)
+
+    assert pair.seen() == [12]
+
+
+def test_a_body_that_was_kept_goes_to_another_target_whole(
+    group: Groups, database: Database
+) -> None:
+    pair = group(1, free_port(), usage_format="openai")
+    pair.targets[0].scripts.clear()
+    with database.rows():
+        member = User.objects.get(username=pair.slug)
+        LimitOverride.objects.create(member=member, name="tokens_per_month", value=10**9)
+    database.settle()
+    body = b'{"model": "m", "max_tokens": 5, "messages": "%s"}' % (b"kept" * 20_000)
+
+    for _ in range(12):
+        fields = ("Content-Type: application/json",)
+        head = request("POST", f"/proxy/{pair.slug}/it", pair.secret, *fields, body=body)
         answer = pair.gateway.ask(head)
         assert (answer.status, answer.body.endswith(body)) == (200, True)
 

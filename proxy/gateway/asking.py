@@ -1,0 +1,98 @@
+"""The body of a call to an LLM is looked at before it goes up, where a budget has to hold what the
+call may use. It is kept up to LARGEST bytes; a larger one is held by its length."""
+
+from typing import TYPE_CHECKING, Final
+
+from apikeys.gate.holds import LEAST, METRICS, Hold, hold_of
+from apikeys.gate.verdict import Verdict
+from proxy.gateway.answers import CONTINUE
+from proxy.gateway.facts import NEVER
+from proxy.gateway.head import Fields, RequestHead
+from proxy.gateway.metering import METERED, Metering
+from proxy.gateway.upstreams import Upstream
+from proxy.usage import asked
+
+if TYPE_CHECKING:
+    from proxy.gateway.exchange import Exchange
+
+LARGEST: Final = 1024 * 1024  # bytes
+JSON: Final = b"application/json"
+
+
+def first_hold(exchange: "Exchange", upstream: Upstream | None) -> Hold | None:
+    """What is asked for before the body has come: as little as it may use, so that a budget that
+    is used up refuses it at once. None: the call makes nothing."""
+    if upstream is None or not upstream.form or exchange.head.method != METERED:
+        return None
+    if exchange.metering is not None:
+        return exchange.metering.hold
+    head = exchange.head
+    length = head.content_length or 0
+    if not is_json(head):
+        return LEAST
+    if length > LARGEST:
+        return hold_of(most_of(exchange, None, length), 0)
+    return hold_of(asked.tokens_of(length), 0)
+
+
+def is_json(head: RequestHead) -> bool:
+    for name, value in head.headers:
+        if name == b"content-type":
+            return value == JSON or value.partition(b";")[0].strip(b" \t").lower() == JSON
+    return False
+
+
+def holds(verdict: Verdict | None) -> bool:
+    """Was something taken of a budget?"""
+    return verdict is not None and any(charge.metric in METRICS for charge in verdict.charges)
+
+
+def begins(exchange: "Exchange", metering: Metering) -> bool:
+    """Is its body looked at first? Then it is judged again once that has come."""
+    head = exchange.head
+    length = head.content_length or 0
+    if not is_json(head):
+        return False
+    metering.counts = True
+    if not head.has_body or length > LARGEST or not holds(exchange.verdict):
+        return False
+    if head.expect_continue:
+        exchange.client.write(CONTINUE)
+    body = exchange.client.take_body()
+    exchange.held = bytearray(body or b"")
+    if body is None:
+        exchange.client.start_body()
+    else:
+        exchange.bytes_in = len(body)
+        exchange.request_end([])
+    return True
+
+
+def grown(exchange: "Exchange", metering: Metering, size: int) -> None:
+    """So much is held now, and more is to come."""
+    if size > LARGEST and not metering.is_known:
+        exchange.client.upload_full(True)
+        know(exchange, metering, None, size)
+
+
+def whole(exchange: "Exchange", metering: Metering, held: bytearray, trailers: Fields) -> None:
+    metering.trailers = trailers
+    if not metering.is_known:
+        size = len(held)
+        found = asked.read(held) if size <= LARGEST else None
+        know(exchange, metering, found, size)
+
+
+def know(exchange: "Exchange", metering: Metering, found: asked.Asked | None, size: int) -> None:
+    metering.is_known = True
+    metering.asked = found
+    metering.hold = hold_of(most_of(exchange, found, size), 0)
+    exchange.deadline = NEVER  # nothing of it is with the upstream yet
+    exchange.body_known()
+
+
+def most_of(exchange: "Exchange", found: asked.Asked | None, size: int) -> int:
+    """Tokens that it may use: what is read and, where words come back, what is written."""
+    if asked.is_wordless(exchange.route.rest):
+        return asked.tokens_of(size)
+    return asked.tokens_of(size) + (found or asked.NOTHING).written(asked.ANSWER)

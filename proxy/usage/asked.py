@@ -1,0 +1,100 @@
+"""What a call to an LLM asks for, and what that may use at most: its JSON in, plain values out.
+
+A body that cannot be read is nobody's fault here: it goes up as it is, and the upstream says so.
+"""
+
+import json
+from typing import Any, Final, NamedTuple
+
+from proxy.usage.reported import MODEL_LENGTH, MOST
+
+BYTES: Final = 3  # of text that are a token at least, roughly
+ANSWER: Final = 4096  # tokens of an answer for which neither the call nor staff names a maximum
+LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+TIMES: Final = ("n", "best_of")
+WORDLESS: Final = (b"/embeddings", b"/moderations", b"/count_tokens")
+
+
+class Asked(NamedTuple):
+    """``most``: tokens of one answer at most, None where it does not say; ``answers``: how many are
+    made. ``streams``: as events; ``tells``: with a last one about what was used."""
+
+    model: str = ""
+    most: int | None = None
+    answers: int = 1
+    streams: bool = False
+    tells: bool = False
+
+    def written(self, most: int) -> int:
+        """Tokens of all answers at most; ``most``: of one that names no maximum."""
+        return min(MOST, self.answers * (most if self.most is None else self.most))
+
+
+NOTHING: Final = Asked()
+
+
+def read(body: bytes | bytearray) -> Asked | None:
+    """None for what is no JSON object, or could be read in two ways."""
+    document = parse(body)
+    if document is None:
+        return None
+    limits = [value for name in LIMITS if (value := count(document.get(name))) is not None]
+    times = max(1, *(count(document.get(name)) or 1 for name in TIMES))
+    options = document.get("stream_options")
+    return Asked(
+        model_of(document.get("model")),
+        max(limits, default=None),
+        min(MOST, times * prompts(document.get("prompt"))),
+        document.get("stream") is True,
+        isinstance(options, dict) and options.get("include_usage") is True,
+    )
+
+
+def parse(body: bytes | bytearray) -> dict[str, Any] | None:
+    try:
+        found = DECODER.decode(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a name given twice the upstream might believe the other value."""
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise ValueError("a name is given twice")
+    return document
+
+
+def refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+DECODER: Final = json.JSONDecoder(object_pairs_hook=once, parse_constant=refuse)
+
+
+def count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= MOST else None
+
+
+def model_of(value: object) -> str:
+    if isinstance(value, str) and 0 < len(value) <= MODEL_LENGTH and value.isprintable():
+        return value
+    return ""
+
+
+def prompts(value: object) -> int:
+    """Of a list of texts each gets its answers."""
+    if isinstance(value, list) and value and not isinstance(value[0], int):
+        return len(value)
+    return 1
+
+
+def tokens_of(size: int) -> int:
+    """So many bytes are about so many tokens."""
+    return -(-size // BYTES)
+
+
+def is_wordless(path: bytes) -> bool:
+    """Does nothing but figures come back from there?"""
+    return path.endswith(WORDLESS)
