@@ -107,6 +107,12 @@ class Upstream(models.Model):
         validators=[MinValueValidator(500), MaxValueValidator(3_600_000)],
         help_text="Between two looks at a target that is in. Milliseconds.",
     )
+    header_rules = models.JSONField(
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="A list of action (set, add, remove), on (request, response), name, value.",
+    )
     version = models.PositiveIntegerField(
         default=1, db_default=1, editable=False, help_text="Rises with each change, targets too."
     )

@@ -101,6 +101,9 @@ def targets_of(formset: Any) -> list[WantedTarget] | None:
 
 
 class UpstreamForm(SecretsForm[Upstream]):
+    def clean_header_rules(self) -> Any:
+        return self.cleaned_data["header_rules"] or []
+
     def clean(self) -> dict[str, Any]:
         """Judged as REST judges it, on a row that is never saved."""
         cleaned = super().clean()
@@ -136,6 +139,7 @@ class UpstreamAdmin(RefusalsShown[Upstream], StaffAdmin[Upstream]):
             {"fields": [("max_retries", "failure_threshold"),
                         ("health_path", "health_interval_ms")]},
         ),
+        ("Header rules", {"fields": ["header_rules"]}),
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Upstream]:

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from momentry.common.serializers import StrictSerializer
 from momentry.common.validators import validate_base_url
+from proxy.gateway.headerrules import ACTIONS, MAX_RULES, MAX_VALUE, SIDES
 from proxy.masking import mask_of
 from proxy.models import Injection, Target, TargetCredential, Upstream, UsageFormat
 from proxy.services.upstreams import FIELDS
@@ -58,6 +59,25 @@ def targets_input(help_text: str, **given: Any) -> serializers.ListField:
     )
 
 
+class HeaderRuleInput(StrictSerializer):
+    """What is done to one header field; which names may be is the services' matter."""
+
+    action = serializers.ChoiceField(ACTIONS)
+    on = serializers.ChoiceField(SIDES)
+    name = serializers.CharField(max_length=64)
+    value = serializers.CharField(
+        max_length=MAX_VALUE, required=False, help_text="Not of remove. No secret: it is shown."
+    )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Whole also within a change (PATCH)."""
+        given = dict(super().to_internal_value(data))
+        for name in ("action", "on", "name"):
+            if name not in given:
+                raise serializers.ValidationError({name: ["This field is required."]})
+        return given
+
+
 class UpstreamInput(StrictSerializer):
     """What is left out has its default; in a change it stays as it is."""
 
@@ -95,6 +115,9 @@ class UpstreamInput(StrictSerializer):
     )  # fmt: skip
     health_interval_ms = serializers.IntegerField(
         required=False, min_value=500, max_value=HOUR, help_text="Between two looks at a target."
+    )
+    header_rules = serializers.ListField(
+        child=HeaderRuleInput(), max_length=MAX_RULES, required=False, help_text="All from now on."
     )
     targets = targets_input("All from now on: one that is not in the list goes.", required=False)
 
@@ -175,6 +198,7 @@ class TargetSerializer(serializers.ModelSerializer[Target]):
 
 
 class UpstreamSerializer(serializers.ModelSerializer[Upstream]):
+    header_rules = HeaderRuleInput(many=True)
     targets = TargetSerializer(many=True)
 
     class Meta:

@@ -44,17 +44,27 @@ class Answering(Facts, ABC):
     def interim(self, response: ResponseHead) -> None:
         """100 was answered here, if it was asked for; HTTP/1.0 knows no 1xx."""
         if response.status != 100 and self.head.version == 11:
-            self.withhold(response)
+            self.rewrite(response)
             self.client.write(interim_to_client(response))
 
-    def withhold(self, response: ResponseHead) -> None:
-        """The credential is not the client's to know."""
-        if self.target is not None and (own := self.target.destination.injection.spellings):
+    def rewrite(self, response: ResponseHead) -> None:
+        """Of an upstream: the credential is not the client's to know, and staff may have rules."""
+        if self.target is None:
+            return
+        place = self.target.destination
+        if own := place.injection.spellings:
             response.withhold(own)
+        if place.answered is not None:
+            response.lines = place.answered.lines_of(response.lines, interim=response.interim)
 
     def told(self, trailers: Fields) -> Fields:
-        """As withhold(), of what follows the body."""
-        own = () if self.target is None else self.target.destination.injection.spellings
+        """As rewrite(), of what follows the body; a rule puts nothing there."""
+        own: tuple[bytes, ...] = ()
+        if self.target is not None:
+            place = self.target.destination
+            own = place.injection.spellings
+            if place.answered is not None:
+                trailers = place.answered.kept(trailers)
         return [(name, withheld(value, own)) for name, value in trailers_to_client(trailers)]
 
     def response_whole(
@@ -91,9 +101,9 @@ class Answering(Facts, ABC):
             limits = self.limits()
             if self.target.turns is not None:
                 self.target.turns.answered(self.target, response.status, response.headers)
-            self.withhold(response)
             if self.metering is not None:
                 self.metering.open(response)
+            self.rewrite(response)
         if not response.bodiless and (response.content_length or 0) > self.max_response:
             raise BadMessage("upstream_failed", forwarding.TOO_LARGE)
         self.status = response.status

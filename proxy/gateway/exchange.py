@@ -130,7 +130,9 @@ class Exchange(Answering):
         """Django is shown none (DESIGN §8)."""
         if not trailers or self.target is None:
             return []
-        return trailers_to_upstream(trailers, self.target.destination.injection)
+        place = self.target.destination
+        kept = trailers if place.asked is None else place.asked.kept(trailers)
+        return trailers_to_upstream(kept, place.injection)
 
     def client_full(self, full: bool) -> None:
         if self.side is None or self.side.transport.is_closing():

@@ -54,6 +54,7 @@ def row_of(given: GivenUpstream, ring: KeyRing) -> Row:
         failure_threshold=5,
         health_path="",
         health_interval_ms=5_000,
+        header_rules=[],
         target_id=uuid4(),
         base_url=given.base_url,
         weight=1,

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Final
 
 from proxy.gateway.clients import Client
+from proxy.gateway.destinations import Destination
 from proxy.gateway.head import UNDERSCORE, Fields, RequestHead
 from proxy.gateway.injection import NONE, Injection, inject_query
 from proxy.gateway.names import (
@@ -28,15 +29,6 @@ OUR_COOKIES: Final = b"momentry_"  # what Django's own are called, see momentry.
 NAMELESS: Final = b"= \t\x85\xa0"
 
 Parts = list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where a target is: one object per target, made when upstreams are loaded."""
-
-    host: bytes  # value of Host: name[:port]
-    prefix: bytes = b""  # path of the base URL without its last slash
-    injection: Injection = NONE
 
 
 @dataclass(slots=True)
@@ -84,14 +76,16 @@ def upstream_fields(
     parts += (b" HTTP/1.1\r\nHost: ", destination.host, b"\r\n")
     # Names that Connection nominates go too. What we add is written afterwards and is out of reach.
     dropped = TO_UPSTREAM | head.nominated if head.nominated else TO_UPSTREAM
-    own = injection.field
-    for name, value in head.headers:
+    own, rules = injection.field, destination.asked
+    for name, value in head.headers if rules is None else rules.kept(head.headers):
         if name in dropped or name.startswith(PREFIXES) or (own and is_alias(name, own)):
             continue
         if name == b"cookie" and OUR_COOKIES in value:
             value = foreign_cookies(value)  # noqa: PLW2901  the field as it goes on
         parts += (name, b": ", value, b"\r\n")
     parts.append(injection.line)
+    if rules is not None:
+        parts.append(rules.lines)
     if caller.user_id:
         parts += (b"X-Momentry-User-Id: ", caller.user_id, b"\r\n")
     if caller.key_id:

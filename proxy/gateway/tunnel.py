@@ -57,6 +57,7 @@ def begin(exchange: "Exchange", response: ResponseHead) -> None:
     """The upstream answered 101. Raises BadMessage when it was not to this client."""
     if not is_accepted(response, exchange.nonce):
         raise BadMessage("upstream_failed", "The upstream's WebSocket handshake is wrong.")
+    exchange.rewrite(response)
     head = to_client(
         response,
         version=exchange.head.version,

@@ -15,8 +15,9 @@ from momentry.common.crypto.keyring import KeyRing
 from momentry.common.veil import veils
 from proxy.gateway.balance import Budget
 from proxy.gateway.credentials import injections_of
+from proxy.gateway.destinations import Destination
+from proxy.gateway.headerrules import REQUEST, RESPONSE, check_rules, rewriting
 from proxy.gateway.health import Health
-from proxy.gateway.hygiene import Destination
 from proxy.gateway.pool import Endpoint
 from proxy.gateway.turns import Turns
 from proxy.usage.reported import FORMATS
@@ -31,7 +32,7 @@ ROWS_SQL: Final = """
 SELECT u.slug, u.is_active, u.injection, u.injection_name, u.injection_template,
        u.connect_timeout_ms, u.first_byte_timeout_ms, u.idle_timeout_ms, u.total_timeout_ms,
        u.max_body_bytes, u.max_response_bytes, u.tls_verify, u.usage_format, u.request_weight,
-       u.max_retries, u.failure_threshold, u.health_path, u.health_interval_ms,
+       u.max_retries, u.failure_threshold, u.health_path, u.health_interval_ms, u.header_rules,
        t.id, t.base_url, t.weight, c.id, c.is_active, c.secret
   FROM proxy_upstream u
   LEFT JOIN proxy_target t ON t.upstream_id = u.id AND t.is_active
@@ -99,6 +100,7 @@ class Row(NamedTuple):
     failure_threshold: int
     health_path: str
     health_interval_ms: int
+    header_rules: Any
     target_id: UUID | None
     base_url: str
     weight: int
@@ -192,16 +194,16 @@ def target_of(
     tls = "" if url.scheme == "http" else "verify" if row.tls_verify else "unverified"
     endpoint = Endpoint(host=url.hostname, port=url.port or PORTS[url.scheme], tls=tls)
     host, prefix = authority(url), url.path.rstrip("/").encode()
+    check_rules(row.header_rules, row.injection_name if row.injection == "header" else "")
+    rules = rewriting(row.header_rules, REQUEST), rewriting(row.header_rules, RESPONSE)
     injections, lost = injections_of(rows, ring)
     turns = Turns(resting) if len(injections) > 1 else None
     key, health = row.target_id, healths.get(row.target_id) or Health(row.target_id)
     targets = [
-        Target(
-            key, row.base_url, endpoint, Destination(host, prefix, put), row.weight, health, which,
-            turns,
-        )
+        Target(key, row.base_url, endpoint, place, row.weight, health, which, turns)
         for which, put in injections.items()
-    ]  # fmt: skip
+        for place in (Destination(host, prefix, put, *rules),)
+    ]
     if turns is not None:
         turns.targets = tuple(targets)
     return (targets[0] if targets else None), lost

@@ -19,7 +19,7 @@ FIELDS: Final = (
     "name", "is_active", "injection", "injection_name", "injection_template", "connect_timeout_ms",
     "first_byte_timeout_ms", "idle_timeout_ms", "total_timeout_ms", "max_body_bytes",
     "max_response_bytes", "tls_verify", "usage_format", "request_weight", "max_retries",
-    "failure_threshold", "health_path", "health_interval_ms",
+    "failure_threshold", "health_path", "health_interval_ms", "header_rules",
 )  # fmt: skip
 # Whoever deletes an upstream knows of the table: nothing is imported into it any more.
 UPSTREAMS_DECIDED: Final = "upstreams decided"

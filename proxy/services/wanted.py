@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 
 from momentry.common.veil import veils
 from proxy.gateway import injection
+from proxy.gateway.headerrules import check_rules
 from proxy.models import Injection, Upstream
 
 EXAMPLE: Final = "credential"
@@ -35,6 +36,10 @@ def check_upstream(upstream: Upstream) -> None:
         check_header(name, template, "injection_name")
     elif upstream.injection == Injection.QUERY and not name:
         raise ValidationError({"injection_name": "The query parameter needs a name."})
+    try:
+        check_rules(upstream.header_rules, name if upstream.injection == Injection.HEADER else "")
+    except ValueError as error:
+        raise ValidationError({"header_rules": str(error)}) from None
 
 
 def check_header(name: str, template: str, field: str) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.gateway.conftest import Database
-from tests.gateway.misbehaving import OK, row_of, says
+from tests.gateway.handshake import ASKED, NONCE, accepted
+from tests.gateway.misbehaving import OK, hang, row_of, says
 from tests.gateway.processes import Gateway, request
 from tests.gateway.wire import Server, Wire
 
@@ -68,6 +69,18 @@ def test_neither_reason_nor_trailers_nor_what_stood_around_it_tells_it(
     assert told.startswith(b"HTTP/1.1 404 No /? here\r\n")
     assert told.endswith(b"0\r\nx-at: \r\n\r\n")
     assert b"cret" not in told
+
+
+def test_nor_does_the_answer_that_switches_to_a_websocket(
+    gateway: Gateway, key: str, upstream: Server
+) -> None:
+    at = "X-At: /?k=s3%20cret%26"
+    upstream.on("/switching", says(accepted(NONCE, at), hang))
+
+    wire = gateway.connect().send(request("GET", "/proxy/query/switching", key, *ASKED))
+    answer = wire.head()
+
+    assert (answer.status, answer.field("x-at")) == (101, "/?")
 
 
 def test_other_upstreams_may_say_what_they_like(

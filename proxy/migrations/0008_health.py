@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("proxy", "0006_target_credentials")]
+    dependencies = [("proxy", "0007_header_rules")]
 
     operations = [
         migrations.AddField(
