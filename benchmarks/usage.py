@@ -10,6 +10,8 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Final, cast
 
 from stage import Bounds
@@ -18,6 +20,7 @@ from proxy.gateway.core import Core
 from proxy.gateway.facts import Facts
 from proxy.gateway.metering import Metering
 from proxy.gateway.response import parse_response
+from proxy.gateway.table import Table
 from tests.gateway.unit.usage.recorded import CHAT, CHUNK, compact
 
 TURNS: Final = 9
@@ -26,8 +29,11 @@ EVENTS: Final = 200
 HEAD: Final = (
     b"HTTP/1.1 200 OK\r\nServer: x\r\nDate: y\r\nContent-Type: %b\r\nx-request-id: z\r\n\r\n"
 )
-NOBODY: Final = cast("Core", None)  # asked only of a defect
-NO_EXCHANGE: Final = cast("Facts", None)  # asked only where the answer tells nothing
+TABLE: Final = Table()
+PRICED: Final = cast("Core", SimpleNamespace(table=TABLE))
+CALL: Final = cast(
+    "Facts", SimpleNamespace(route=SimpleNamespace(slug=b"llm"), at=datetime.now(UTC))
+)
 
 
 def per_call(call: Callable[[], object]) -> float:
@@ -47,7 +53,7 @@ def head(kind: bytes) -> Callable[[], Metering]:
     response = parse_response(HEAD % kind, b"POST")
 
     def opened() -> Metering:
-        made = Metering(NOBODY, "openai")
+        made = Metering(PRICED, "openai")
         made.open(response)
         made.is_whole = True
         return made
@@ -61,7 +67,7 @@ def whole(body: bytes) -> Callable[[], object]:
     def call() -> object:
         made = opened()
         made.feed(body)
-        return made.close(NO_EXCHANGE, free=False)
+        return made.close(CALL, free=False)
 
     return call
 
@@ -73,13 +79,15 @@ def streamed(pieces: list[bytes]) -> Callable[[], object]:
         made = opened()
         for piece in pieces:
             made.feed(piece)
-        return made.close(NO_EXCHANGE, free=False)
+        return made.close(CALL, free=False)
 
     return call
 
 
 def main() -> int:
     bounds = Bounds()
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    TABLE.prices.replace([("", "gpt*", 1_250_000, 125_000, 10_000_000, None, since)])
     text = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "word " * 90}}]}
     body = compact(CHAT | text).encode()
     ours, floor = per_call(whole(body)), per_call(lambda: json.loads(body))

@@ -25,6 +25,7 @@ from provisioning.api.users import MemberViewSet
 from provisioning.api.webhooks import WordPressWebhook
 from provisioning.views import claim_page
 from proxy.api.credentials import TargetCredentialChange, TargetCredentials
+from proxy.api.prices import PriceViewSet
 from proxy.api.upstreams import UpstreamViewSet
 
 admin.autodiscover()
@@ -37,6 +38,7 @@ router.register("admin/tiers", TierViewSet, basename="tier")
 router.register("admin/grants", GrantViewSet, basename="grant")
 router.register("admin/upstreams", UpstreamViewSet, basename="upstream")
 router.register("admin/logs", RequestLogViewSet, basename="log")
+router.register("admin/prices", PriceViewSet, basename="price")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("me/keys", MyKeyViewSet, basename="my-key")
 

@@ -1,5 +1,5 @@
-"""Upstreams, their targets and credentials as staff see them."""
+"""Upstreams, their targets, credentials and prices as staff see them."""
 
-from proxy.admin import credentials, upstreams
+from proxy.admin import credentials, prices, upstreams
 
-__all__ = ["credentials", "upstreams"]
+__all__ = ["credentials", "prices", "upstreams"]

@@ -3,7 +3,7 @@ call may use. It is kept up to LARGEST bytes; a larger one is held by its length
 
 from typing import TYPE_CHECKING, Final
 
-from apikeys.gate.holds import LEAST, METRICS, Hold, hold_of
+from apikeys.gate.holds import LEAST, MAX_HELD, METRICS, Hold, hold_of
 from apikeys.gate.verdict import Verdict
 from proxy.gateway.answers import CONTINUE
 from proxy.gateway.facts import NEVER
@@ -31,7 +31,7 @@ def first_hold(exchange: "Exchange", upstream: Upstream | None) -> Hold | None:
     if not is_json(head):
         return LEAST
     if length > LARGEST:
-        return hold_of(most_of(exchange, None, length), 0)
+        return most_of(exchange, None, length)
     return hold_of(asked.tokens_of(length), 0)
 
 
@@ -86,13 +86,19 @@ def whole(exchange: "Exchange", metering: Metering, held: bytearray, trailers: F
 def know(exchange: "Exchange", metering: Metering, found: asked.Asked | None, size: int) -> None:
     metering.is_known = True
     metering.asked = found
-    metering.hold = hold_of(most_of(exchange, found, size), 0)
+    metering.hold = most_of(exchange, found, size)
     exchange.deadline = NEVER  # nothing of it is with the upstream yet
     exchange.body_known()
 
 
-def most_of(exchange: "Exchange", found: asked.Asked | None, size: int) -> int:
-    """Tokens that it may use: what is read and, where words come back, what is written."""
-    if asked.is_wordless(exchange.route.rest):
-        return asked.tokens_of(size)
-    return asked.tokens_of(size) + (found or asked.NOTHING).written(asked.ANSWER)
+def most_of(exchange: "Exchange", found: asked.Asked | None, size: int) -> Hold:
+    """What it may use: what is read and, where words come back, what is written. Of a model without
+    a price only the least is held."""
+    asks = found or asked.NOTHING
+    slug = exchange.route.slug.decode()
+    price = exchange.core.table.prices.find(slug, asks.model, exchange.at)
+    read = asked.tokens_of(size)
+    most = asked.ANSWER if price is None or price.most is None else price.most
+    wrote = 0 if asked.is_wordless(exchange.route.rest) else asks.written(most)
+    cost = 0 if price is None else price.at_most(read, wrote)
+    return hold_of(min(MAX_HELD, read + wrote), min(MAX_HELD, cost))

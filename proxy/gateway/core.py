@@ -15,7 +15,7 @@ from proxy.gateway.pace import Pace
 from proxy.gateway.places import Places
 from proxy.gateway.pool import DJANGO_IDLE, FOREIGN_IDLE, Endpoint, Pool
 from proxy.gateway.settings import Settings
-from proxy.gateway.upstreams import Table
+from proxy.gateway.table import Table
 
 if TYPE_CHECKING:
     from proxy.gateway.connection import Connection

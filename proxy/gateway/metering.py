@@ -120,8 +120,21 @@ class Metering:
                 return UNTOLD  # refused, or it broke before it began
             told = self.estimated(exchange, told) if self.counts else told
             source = ESTIMATED if self.is_whole else ABORTED
-        model = told.model or (self.asked.model if self.asked is not None else "")
-        return Figures(model, *told[1:], None, source if told[1:] != UNKNOWN[1:] else "")
+        if told.tokens_in is None and told.tokens_out is None:
+            return UNTOLD._replace(model=told.model)
+        asked = self.asked.model if self.asked is not None else ""
+        cost = self.cost(exchange, told, asked)
+        return Figures(told.model or asked, *told[1:], cost, source)
+
+    def cost(self, exchange: "Facts", told: Usage, asked: str) -> int | None:
+        """By the model that answered or, if it has no price, by the one that was asked for. None
+        where staff set none."""
+        slug = exchange.route.slug.decode()
+        find = self.core.table.prices.find
+        price = find(slug, told.model, exchange.at) or find(slug, asked, exchange.at)
+        if price is None:
+            return None
+        return price.cost(told.tokens_in or 0, told.tokens_cached or 0, told.tokens_out or 0)
 
     def estimated(self, exchange: "Facts", told: Usage) -> Usage:
         """Of what nobody reported: what was sent up, and what had come down, at least."""

@@ -4,13 +4,10 @@ The statements are held equal to proxy.models by tests/gateway/test_upstream_sql
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
-from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.crypto.keyring import KeyRing
 from momentry.common.veil import veils
 from proxy.gateway.balance import Budget
@@ -26,7 +23,13 @@ from proxy.usage.reported import FORMATS
 VERSION_SQL: Final = """
 SELECT md5(coalesce(string_agg(id::text || xmin::text, ',' ORDER BY id), ''))
   FROM (SELECT id, xmin FROM proxy_upstream UNION ALL SELECT id, xmin FROM proxy_target
-        UNION ALL SELECT id, xmin FROM proxy_targetcredential) AS rows
+        UNION ALL SELECT id, xmin FROM proxy_targetcredential
+        UNION ALL SELECT id, xmin FROM proxy_price) AS rows
+"""
+PRICES_SQL: Final = """
+SELECT coalesce(u.slug, ''), p.model, p.input_micro, p.cached_micro, p.output_micro, p.max_tokens,
+       p.effective_from
+  FROM proxy_price p LEFT JOIN proxy_upstream u ON u.id = p.upstream_id
 """
 ROWS_SQL: Final = """
 SELECT u.slug, u.is_active, u.injection, u.injection_name, u.injection_template,
@@ -107,53 +110,6 @@ class Row(NamedTuple):
     credential_id: UUID | None
     credential_active: bool | None
     credential: str | None
-
-
-class Table:
-    """All upstreams by slug. ``version`` is what VERSION_SQL said when they were read; ``out`` are
-    the targets that were put out, and those that came back since somebody looked; ``resting``:
-    credentials that an upstream wants left alone, until when (turns.py)."""
-
-    __slots__ = ("by_slug", "out", "resting", "version", "watched")
-
-    def __init__(self) -> None:
-        self.by_slug: dict[bytes, Upstream] = {}
-        self.out: set[UUID] = set()
-        self.watched = False  # an upstream has a health path
-        self.resting: dict[UUID, float] = {}
-        self.version = ""
-
-    def get(self, slug: bytes) -> Upstream | None:
-        return self.by_slug.get(slug)
-
-    def replace(self, rows: list[tuple[Any, ...]], ring: KeyRing, version: str) -> list[str]:
-        """Take over what was read; returns what is wrong with targets left out, one line each."""
-        faults: list[str] = []
-        found: dict[bytes, Upstream] = {}
-        healths = {t.id: t.health for up in self.by_slug.values() for t in up.targets}
-        read = [Row._make(row) for row in rows]
-        for slug, of_upstream in groupby(read, attrgetter("slug")):
-            own = list(of_upstream)
-            targets = []
-            for _, of_target in groupby(own, attrgetter("target_id")):
-                try:
-                    target, lost = target_of(list(of_target), ring, self.resting, healths)
-                except (ValueError, EnvelopeError) as error:
-                    faults.append(f"upstream {slug}: a target was left out: {error}")
-                    continue
-                if target is not None:
-                    target.health.follow(own[0].failure_threshold, self.out.add)
-                    targets.append(target)
-                faults += [f"upstream {slug}: a credential was left out: {each}" for each in lost]
-            before = self.by_slug.get(slug.encode())
-            found[slug.encode()] = upstream_of(own[0], tuple(targets), before)
-        self.by_slug = found
-        self.watched = any(upstream.health_path for upstream in found.values())
-        self.version = version
-        known = {row.credential_id for row in read}
-        for ended in [each for each in self.resting if each not in known]:
-            del self.resting[ended]
-        return faults
 
 
 def upstream_of(row: Row, targets: tuple[Target, ...], before: Upstream | None) -> Upstream:

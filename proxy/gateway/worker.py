@@ -16,7 +16,6 @@ import psycopg_pool
 import uvloop
 
 from apikeys.gate import decision, sealed
-from apikeys.gate.addresses import RULES_SQL, RULES_VERSION_SQL
 from apikeys.gate.door import AsyncDoor
 from apikeys.gate.entrance import Entrance
 from apikeys.gate.guard import Guard
@@ -39,9 +38,9 @@ from proxy.gateway.logwriter import LogWriter
 from proxy.gateway.metrics import ROWS_DROPPED, Metrics
 from proxy.gateway.passages import Passages
 from proxy.gateway.readiness import Probe
+from proxy.gateway.rereading import refresh, reread
 from proxy.gateway.settings import Settings
 from proxy.gateway.slowness import Slowness
-from proxy.gateway.upstreams import ROWS_SQL, VERSION_SQL
 from proxy.gateway.watching import Watch
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -170,49 +169,6 @@ async def watch_tables(core: Core, pool: Pool, ring: KeyRing) -> None:
             await pool.drain()  # one connection failed: all may be dead, or prepared for old tables
         except Exception as error:  # noqa: BLE001 - a defect must not freeze the table for ever
             core.report("the upstreams or IP rules cannot be read", error)
-
-
-async def reread(core: Core, pool: Pool, ring: KeyRing) -> None:
-    """Also when every connection is of a database that has gone."""
-    try:
-        await refresh(core, pool, ring)
-    except psycopg_pool.PoolTimeout:
-        raise
-    except psycopg.Error:
-        await pool.drain()
-        await refresh(core, pool, ring)
-
-
-async def refresh(core: Core, pool: Pool, ring: KeyRing) -> None:
-    async with pool.connection() as connection:
-        await refresh_rules(core, connection)
-        await core.door.prover.read_formats(connection)
-        await refresh_upstreams(core, connection, ring)
-
-
-async def refresh_rules(core: Core, connection: Connection) -> None:
-    rules = core.door.rules
-    cursor = await connection.execute(RULES_VERSION_SQL)
-    found = await cursor.fetchone()
-    version = found[0] if found else ""
-    if version != rules.version:
-        cursor = await connection.execute(RULES_SQL)
-        faults = rules.replace([(row[0], row[1]) for row in await cursor.fetchall()], version)
-        core.door.changed()
-        for fault in faults:
-            logger.error(fault)
-
-
-async def refresh_upstreams(core: Core, connection: Connection, ring: KeyRing) -> None:
-    cursor = await connection.execute(VERSION_SQL)
-    found = await cursor.fetchone()
-    version = found[0] if found else ""
-    if version != core.table.version:
-        cursor = await connection.execute(ROWS_SQL)
-        faults = core.table.replace(await cursor.fetchall(), ring, version)
-        core.door.changed()
-        for fault in faults:
-            logger.error(fault)
 
 
 async def finish(

@@ -18,6 +18,7 @@ from apikeys.models import ApiKey, Grant, IpRule, KeyTemplate
 from apikeys.requestlog.row import LogRow
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.scopes import holds
+from proxy.models import Price
 from tests import make
 from tests.apikeys import logs
 from tests.docs.pages import page, table_rows
@@ -102,6 +103,7 @@ class House:
     grant: Grant = field(init=False)
     rule: IpRule = field(init=False)
     call: LogRow = field(default_factory=lambda: logs.call(timezone.now()))
+    price: Price = field(init=False)
 
     def __post_init__(self) -> None:
         self.key = make.key(self.alice).key
@@ -110,14 +112,17 @@ class House:
         self.rule = IpRule.objects.create(network="203.0.113.0/24")
         KeyTemplate.objects.create(slug="laptop", scopes=["keys:read"])
         make.tier("unused")
-        make.upstream("maps")
+        self.price = Price.objects.create(
+            upstream=make.upstream("maps"), model="m", input_micro=1, output_micro=1
+        )
         logs.log(self.call)
 
     def place(self, route: Route, caller: Caller) -> str:
         names = {
             f"{ADMIN}users/": self.alice.pk, f"{KEYS}/": self.key.pk,
             f"{ADMIN}grants/": self.grant.pk, f"{ADMIN}ip-rules/": self.rule.pk,
-            "/api/v1/me/keys/": caller.own_key or self.key.pk, f"{ADMIN}logs/": self.call.id,
+            f"{ADMIN}prices/": self.price.pk, f"{ADMIN}logs/": self.call.id,
+            "/api/v1/me/keys/": caller.own_key or self.key.pk,
         }  # fmt: skip
         slugs = {
             f"{ADMIN}key-templates/": "laptop", f"{ADMIN}tiers/": "unused",
@@ -147,6 +152,8 @@ class House:
             f"POST {ADMIN}upstreams": {"slug": "new", "name": "New"},
             f"PUT {ADMIN}upstreams/{{slug}}": {"name": "New", "targets": []},
             f"PATCH {ADMIN}upstreams/{{slug}}": {"is_active": False},
+            f"POST {ADMIN}prices": {"model": "x", "input_micro": 1, "output_micro": 2},
+            f"PATCH {ADMIN}prices/{{id}}": {"input_micro": 5},
             f"POST {ADMIN}ip-rules": {"network": "198.51.100.0/24"},
             f"PATCH {ADMIN}ip-rules/{{id}}": {"note": "x"},
             "POST /api/v1/me/keys": {"name": "new"},

@@ -11,7 +11,8 @@ from momentry.common.crypto.keyring import get_ring
 from proxy.environment import GivenUpstream
 from proxy.gateway.balance import Budget
 from proxy.gateway.fallback import row_of
-from proxy.gateway.upstreams import ROWS_SQL, Table
+from proxy.gateway.table import Table
+from proxy.gateway.upstreams import ROWS_SQL
 from proxy.services.environment import import_upstreams
 from tests.gateway.conftest import Start
 from tests.gateway.engine import Engine, OwnDatabase

@@ -4,7 +4,9 @@ import psycopg
 import pytest
 
 from momentry.common.crypto.keyring import get_ring
-from proxy.gateway.upstreams import ROWS_SQL, VERSION_SQL, Row, Table
+from proxy.gateway.table import Table
+from proxy.gateway.upstreams import PRICES_SQL, ROWS_SQL, VERSION_SQL, Row
+from proxy.usage.prices import Price
 from tests import make
 from tests.gateway.conftest import Database
 
@@ -30,6 +32,14 @@ def test_the_statement_names_every_column_of_a_row(database: Database) -> None:
     assert len(cursor.description) == len(Row._fields)
 
 
+def test_so_does_the_one_of_prices(database: Database) -> None:
+    with psycopg.connect(database.conninfo) as direct:
+        cursor = direct.execute(PRICES_SQL)
+
+    assert cursor.description is not None
+    assert len(cursor.description) == len(Price._fields)
+
+
 def test_the_version_changes_with_every_change(database: Database) -> None:
     def version() -> object:
         with psycopg.connect(database.conninfo) as direct:
@@ -41,11 +51,13 @@ def test_the_version_changes_with_every_change(database: Database) -> None:
         seen.append(version())
         made.targets.update(weight=2)
         seen.append(version())
+        made.prices.create(model="x", input_micro=1, output_micro=1)
+        seen.append(version())
         made.delete()
     seen.append(version())
 
-    assert seen[0] == seen[1] == seen[4]
-    assert len(set(seen)) == 3
+    assert seen[0] == seen[1] == seen[5]
+    assert len(set(seen)) == 4
 
 
 @pytest.mark.parametrize(("base", "host", "port", "tls", "authority", "prefix"), BASES)

@@ -10,7 +10,8 @@ from django.db import connection
 
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.ids import uuid7
-from proxy.gateway.upstreams import ROWS_SQL, Table
+from proxy.gateway.table import Table
+from proxy.gateway.upstreams import ROWS_SQL
 from tests.gateway.conftest import Database, own_database
 
 SECRET = "sk-proj-of-the-release-before"
