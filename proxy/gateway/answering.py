@@ -72,6 +72,9 @@ class Answering(Facts, ABC):
     ) -> None:
         """An answer that came in one piece; its connection is left first, as at the end of others:
         a client that has all of it may ask again at once."""
+        if self.metering is not None and self.metering.hides:
+            self.response_parts(response, body, leave)
+            return
         head = self.begin_answer(response)
         self.side = None
         leave()
@@ -84,6 +87,17 @@ class Answering(Facts, ABC):
         if len(body) >= JOINED:
             self.client.write(body)
         self.finish(self.status, self.code, self.detail, close=not self.keeps)
+
+    def response_parts(
+        self, response: ResponseHead, body: bytes, leave: Callable[[], None]
+    ) -> None:
+        """The same of one that may become shorter on its way."""
+        self.response_head(response)
+        self.side = None
+        leave()
+        self.response_piece(body)
+        if not self.over:
+            self.response_end([])
 
     def response_head(self, response: ResponseHead) -> None:
         self.client.write(self.begin_answer(response))
@@ -106,6 +120,8 @@ class Answering(Facts, ABC):
             self.rewrite(response)
         if not response.bodiless and (response.content_length or 0) > self.max_response:
             raise BadMessage("upstream_failed", forwarding.TOO_LARGE)
+        if self.metering is not None and self.metering.hider is not None:
+            response.content_length = None  # it is another one
         self.status = response.status
         self.framing = client_framing(response, self.head.version)
         self.keeps = self.may_keep() and self.framing is not CLOSED
@@ -126,18 +142,25 @@ class Answering(Facts, ABC):
         return limit_lines(verdict.limits, self.core.now())
 
     def response_piece(self, data: bytes) -> None:
+        if self.metering is not None:
+            data = self.metering.take(data)
         self.bytes_out += len(data)
         if self.bytes_out > self.max_response:
             self.fail("upstream_failed", forwarding.TOO_LARGE)
             return
-        if self.metering is not None:
-            self.metering.feed(data)
         self.client.write(encode(data) if self.framing is CHUNKED else data)
 
     def response_end(self, trailers: Fields) -> None:
         self.side = None
         if self.metering is not None:
             self.metering.is_whole = True
+            self.pour_rest()
         if self.framing is CHUNKED:
             self.client.write(encode_last(self.told(trailers) if trailers else trailers))
         self.finish(self.status, self.code, self.detail, close=not self.keeps)
+
+    def pour_rest(self) -> None:
+        """What waited for the end of its event; none will come."""
+        if self.metering is not None and (rest := self.metering.rest()):
+            self.bytes_out += len(rest)
+            self.client.write(encode(rest) if self.framing is CHUNKED else rest)

@@ -1,6 +1,8 @@
 """The body of a call to an LLM is looked at before it goes up, where a budget has to hold what the
-call may use. It is kept up to LARGEST bytes; a larger one is held by its length."""
+call may use, or a stream has to be asked what it used. It is kept up to LARGEST bytes; a larger one
+is held by its length and asked nothing."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from apikeys.gate.holds import LEAST, MAX_HELD, METRICS, Hold, hold_of
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 1024 * 1024  # bytes
 JSON: Final = b"application/json"
+OPENAI: Final = "openai"
 
 
 def first_hold(exchange: "Exchange", upstream: Upstream | None) -> Hold | None:
@@ -48,15 +51,33 @@ def holds(verdict: Verdict | None) -> bool:
 
 
 def begins(exchange: "Exchange", metering: Metering) -> bool:
-    """Is its body looked at first? Then it is judged again once that has come."""
+    """Is its body looked at first? Then it goes on once that has come."""
     head = exchange.head
     length = head.content_length or 0
     if not is_json(head):
         return False
     metering.counts = True
-    if not head.has_body or length > LARGEST or not holds(exchange.verdict):
+    metering.looks = metering.form == OPENAI and asked.is_told(exchange.route.rest)
+    if not head.has_body or length > LARGEST or not (metering.looks or holds(exchange.verdict)):
         return False
-    if head.expect_continue:
+    keep(exchange)
+    return True
+
+
+def resume(exchange: "Exchange", metering: Metering) -> None:
+    """A call as one before, that was looked at: where this one surely asks for no events, it goes
+    up as it is."""
+    client, length = exchange.client, exchange.head.content_length or 0
+    is_here = len(client.buffer) == length
+    if length > LARGEST or (is_here and not asked.may_stream(client.buffer)):
+        exchange.go_up()
+    else:
+        exchange.block = b""  # made anew
+        keep(exchange)
+
+
+def keep(exchange: "Exchange") -> None:
+    if exchange.head.expect_continue:
         exchange.client.write(CONTINUE)
     body = exchange.client.take_body()
     exchange.held = bytearray(body or b"")
@@ -65,7 +86,6 @@ def begins(exchange: "Exchange", metering: Metering) -> bool:
     else:
         exchange.bytes_in = len(body)
         exchange.request_end([])
-    return True
 
 
 def grown(exchange: "Exchange", metering: Metering, size: int) -> None:
@@ -77,18 +97,38 @@ def grown(exchange: "Exchange", metering: Metering, size: int) -> None:
 
 def whole(exchange: "Exchange", metering: Metering, held: bytearray, trailers: Fields) -> None:
     metering.trailers = trailers
-    if not metering.is_known:
-        size = len(held)
-        found = asked.read(held) if size <= LARGEST else None
-        know(exchange, metering, found, size)
+    if metering.is_known:
+        return
+    size, found = len(held), None
+    if size <= LARGEST and (holds(exchange.verdict) or asked.may_stream(held)):
+        found = asked.read(held)
+    if found is not None and metering.looks and found.streams and not found.tells:
+        ask_to_tell(exchange, metering, held)
+    know(exchange, metering, found, size)
+
+
+def ask_to_tell(exchange: "Exchange", metering: Metering, held: bytearray) -> None:
+    """The one case in which a body is altered. The answer must be readable, so that what the client
+    did not ask for can be kept from it."""
+    body = asked.telling(held)
+    if body is None:
+        return
+    held[:] = body
+    metering.hides = True
+    headers = [field for field in exchange.head.headers if field[0] != b"accept-encoding"]
+    headers.append((b"accept-encoding", b"identity"))
+    exchange.head = replace(exchange.head, headers=headers, content_length=len(body), chunked=False)
 
 
 def know(exchange: "Exchange", metering: Metering, found: asked.Asked | None, size: int) -> None:
     metering.is_known = True
     metering.asked = found
-    metering.hold = most_of(exchange, found, size)
     exchange.deadline = NEVER  # nothing of it is with the upstream yet
-    exchange.body_known()
+    if holds(exchange.verdict):
+        metering.hold = most_of(exchange, found, size)
+        exchange.ask_again()
+    else:
+        exchange.forward()
 
 
 def most_of(exchange: "Exchange", found: asked.Asked | None, size: int) -> Hold:

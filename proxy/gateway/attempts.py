@@ -28,6 +28,7 @@ def aim(exchange: "Exchange", target: Target) -> None:
     """At this target, with the credential whose turn it is and the head that it gets."""
     if target.turns is not None:
         target = target.turns.take()
+    leave_target(exchange)  # of a call that was to go the short way, and was looked at first
     exchange.target = target
     exchange.load = target.health
     target.health.enter()

@@ -4,37 +4,23 @@ Admission (the gate, the choice of an upstream, the connection) is in admission.
 """
 
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from proxy.gateway import (
-    admission,
-    asking,
-    attempts,
-    forward_auth,
-    gathering,
-    record,
-    tunnel,
-    verify,
-)
+from proxy.gateway import admission, asking, attempts, gathering, record, tunnel
 from proxy.gateway.answering import Answering
-from proxy.gateway.answers import CONTINUE, Answer, refusal
+from proxy.gateway.answers import CONTINUE, Answer
 from proxy.gateway.chunked import encode, encode_last
 from proxy.gateway.facts import NEVER
-from proxy.gateway.forwarding import TOO_LARGE
+from proxy.gateway.forwarding import TOO_LARGE, forward_to_upstream
 from proxy.gateway.head import Fields
-from proxy.gateway.hygiene import (
-    Framing,
-    trailers_to_upstream,
-)
+from proxy.gateway.hygiene import Framing, trailers_to_upstream
 from proxy.gateway.metering import CLIENT_LEFT
 from proxy.gateway.metrics import ABORTED, IN_FLIGHT, REPEATED
-from proxy.gateway.paths import slug_of
+from proxy.gateway.refusals import refusal_of
 from proxy.gateway.response import ResponseHead
 
 if TYPE_CHECKING:
     from proxy.gateway.upstream_side import UpstreamSide
-
-JOINED: Final = 16_384  # bytes; more are not worth a copy
 
 
 class Exchange(Answering):
@@ -54,6 +40,12 @@ class Exchange(Answering):
         counts = self.core.metrics.counts
         counts[IN_FLIGHT] += 1
         counts[REPEATED] += 1
+        if self.metering is not None and self.metering.looks:
+            asking.resume(self, self.metering)
+        else:
+            self.go_up()
+
+    def go_up(self) -> None:
         side = self.pool.take()
         if side is None:
             attempts.take_connection(self)
@@ -101,10 +93,7 @@ class Exchange(Answering):
             self.side.transport.write(encode(data) if self.head.chunked else data)
         elif self.held is not None:
             self.held += data
-            if self.block:
-                gathering.grown(self, len(self.held))
-            elif self.metering is not None:
-                asking.grown(self, self.metering, len(self.held))
+            gathering.more(self, len(self.held))
 
     def request_end(self, trailers: Fields) -> None:
         if self.head.chunked and self.side is not None:
@@ -113,18 +102,13 @@ class Exchange(Answering):
         if not self.status:
             self.deadline = self.core.loop.time() + self.timeouts[1]
         if self.held is not None:
-            self.held_whole(self.held, trailers)
+            gathering.came(self, self.held, trailers)
 
-    def held_whole(self, held: bytearray, trailers: Fields) -> None:
-        if self.metering is not None:
-            asking.whole(self, self.metering, held, trailers)
-        elif self.block:
-            gathering.whole(self)
-        else:
-            verify.body_came(self, bytes(held))
-
-    def body_known(self) -> None:
+    def ask_again(self) -> None:
         admission.ask_again(self)
+
+    def forward(self) -> None:
+        forward_to_upstream(self)
 
     def trailers_up(self, trailers: Fields) -> Fields:
         """Django is shown none (DESIGN §8)."""
@@ -223,22 +207,15 @@ class Exchange(Answering):
         if self.over:
             return
         if not self.status:
-            answer = refusal(code, self.id, detail, self.dialect(), **extra)
-            if self.route.kind is forward_auth.VERIFY:
-                forward_auth.dress(self, answer)
-            self.answer(answer)
+            self.answer(refusal_of(self, code, detail, extra))
             return
         self.drop_side()
+        self.pour_rest()
         self.core.metrics.counts[ABORTED] += 1
         if self.tunnel is not None:
             self.tunnel.say_why(code)
         self.client.cut(hard=self.framing is Framing.CLOSE)
         self.finish(self.status, code, detail or "", close=True)
-
-    def dialect(self) -> str:
-        """Whose SDK reads a refusal: that of the upstream the path names, whoever asks."""
-        upstream = self.core.table.get(slug_of(self.head.path) or self.route.slug)
-        return upstream.usage_format if upstream else ""
 
     def broke(self, error: BaseException) -> None:
         """A defect of ours: said once in the log, and this exchange ends."""

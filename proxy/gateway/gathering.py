@@ -5,9 +5,11 @@ What is whole within ENOUGH bytes goes up in one piece; of more, the rest follow
 
 from typing import TYPE_CHECKING, Final
 
+from proxy.gateway import asking, verify
 from proxy.gateway.answers import CONTINUE
 from proxy.gateway.attempts import take_connection
 from proxy.gateway.chunked import encode
+from proxy.gateway.head import Fields
 
 if TYPE_CHECKING:
     from proxy.gateway.exchange import Exchange
@@ -25,8 +27,25 @@ def begin(exchange: "Exchange") -> None:
     exchange.client.start_body()
 
 
-def grown(exchange: "Exchange", size: int) -> None:
+def more(exchange: "Exchange", size: int) -> None:
     """So much is held now."""
+    if exchange.block:
+        grown(exchange, size)
+    elif exchange.metering is not None:
+        asking.grown(exchange, exchange.metering, size)
+
+
+def came(exchange: "Exchange", held: bytearray, trailers: Fields) -> None:
+    """All of it is held."""
+    if exchange.metering is not None:
+        asking.whole(exchange, exchange.metering, held, trailers)
+    elif exchange.block:
+        whole(exchange)
+    else:
+        verify.body_came(exchange, bytes(held))
+
+
+def grown(exchange: "Exchange", size: int) -> None:
     if size >= ENOUGH and exchange.connecting is None:
         exchange.client.upload_full(True)
         take_connection(exchange)

@@ -7,7 +7,8 @@ from proxy.gateway.head import Fields
 from proxy.gateway.hygiene import UNFRAMED
 from proxy.gateway.response import ResponseHead
 from proxy.usage.asked import Asked, is_wordless, tokens_of
-from proxy.usage.reader import UsageReader, open_reader
+from proxy.usage.hiding import Hider
+from proxy.usage.reader import UsageReader, is_events, open_reader
 from proxy.usage.reported import UNKNOWN, Usage
 
 if TYPE_CHECKING:
@@ -51,13 +52,16 @@ class Metering:
     fault here must not harm the answer."""
 
     __slots__ = (
-        "asked", "core", "counts", "figures", "form", "hold", "is_known", "is_whole", "reader",
-        "trailers",
+        "asked", "core", "counts", "figures", "form", "hider", "hides", "hold", "is_known",
+        "is_whole", "looks", "reader", "trailers",
     )  # fmt: skip
 
     def __init__(self, core: "Core", form: str) -> None:
         self.core = core
         self.form = form
+        self.looks = False  # at the body, whoever calls: its stream may have to be asked
+        self.hides = False  # it was asked, and the client did not ask for it
+        self.hider: Hider | None = None
         self.counts = False  # its body says what it asks for, so what it uses can be estimated
         self.is_known = False  # the body, as far as it is looked at
         self.is_whole = False  # the answer
@@ -66,6 +70,12 @@ class Metering:
         self.trailers: Fields = []  # of a body that was held
         self.reader: UsageReader | None = None
         self.figures: Figures | None = None  # once the call is over
+
+    def again(self, core: "Core") -> "Metering":
+        """Of another call with the same head."""
+        made = Metering(core, self.form)
+        made.counts, made.looks = self.counts, self.looks
+        return made
 
     def open(self, response: ResponseHead) -> None:
         """Its head has come."""
@@ -78,6 +88,16 @@ class Metering:
             elif name == b"content-encoding":
                 coding = b"%b,%b" % (coding, value) if coding else value
         self.reader = open_reader(self.form, kind, coding)
+        if self.hides and not coding and is_events(kind):
+            self.hider = Hider()
+
+    def take(self, data: bytes) -> bytes:
+        """A piece of it has come; what of it goes on to the client."""
+        self.feed(data)
+        return data if self.hider is None else self.hider.feed(data)
+
+    def rest(self) -> bytes:
+        return b"" if self.hider is None else self.hider.rest()
 
     def feed(self, data: bytes) -> None:
         if self.reader is not None:

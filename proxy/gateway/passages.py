@@ -19,7 +19,6 @@ from proxy.gateway.exchange import Exchange
 from proxy.gateway.facts import NEVER, Texts
 from proxy.gateway.head import RequestHead
 from proxy.gateway.hygiene import forwarding_fields, framing_of, upstream_fields
-from proxy.gateway.metering import Metering
 from proxy.gateway.names import CREDENTIALS
 from proxy.gateway.paths import Kind, Route
 from proxy.gateway.record import texts_of
@@ -53,7 +52,7 @@ class Passage:
     """``heads``: the head as it was read, without credentials, by the digits of its length."""
 
     __slots__ = (
-        "end", "form", "head", "heads", "max_body", "max_response", "pool", "route", "standing",
+        "end", "head", "heads", "max_body", "max_response", "metering", "pool", "route", "standing",
         "start", "target", "texts", "timeouts", "total", "upstream", "who",
     )  # fmt: skip
 
@@ -71,7 +70,7 @@ class Passage:
         self.route: Route = route
         self.target = target
         self.upstream: Upstream | None = exchange.upstream
-        self.form = "" if exchange.metering is None else exchange.metering.form
+        self.metering = exchange.metering
         self.max_body = exchange.max_body
         self.max_response = exchange.max_response
         self.total = self.upstream.total if self.upstream is not None else NEVER
@@ -96,8 +95,8 @@ class Passage:
         exchange.total_deadline = exchange.core.loop.time() + self.total
         exchange.pool = self.pool
         exchange.texts = self.texts
-        if self.form:
-            exchange.metering = Metering(exchange.core, self.form)
+        if self.metering is not None:
+            exchange.metering = self.metering.again(exchange.core)
         exchange.block = b"".join((self.start, exchange.id.encode(), ending))
 
     def sized(self, length: bytes) -> tuple[RequestHead, bytes]:

@@ -12,6 +12,10 @@ BYTES: Final = 3  # of text that are a token at least, roughly
 ANSWER: Final = 4096  # tokens of an answer for which neither the call nor staff names a maximum
 LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 TIMES: Final = ("n", "best_of")
+OPTIONS: Final = "stream_options"
+TELL: Final = {"include_usage": True}
+SPACE: Final = " \t\n\r"
+TOLD: Final = (b"/chat/completions", b"/completions")  # where OpenAI's streams tell only if asked
 WORDLESS: Final = (b"/embeddings", b"/moderations", b"/count_tokens")
 
 
@@ -40,7 +44,7 @@ def read(body: bytes | bytearray) -> Asked | None:
         return None
     limits = [value for name in LIMITS if (value := count(document.get(name))) is not None]
     times = max(1, *(count(document.get(name)) or 1 for name in TIMES))
-    options = document.get("stream_options")
+    options = document.get(OPTIONS)
     return Asked(
         model_of(document.get("model")),
         max(limits, default=None),
@@ -48,6 +52,52 @@ def read(body: bytes | bytearray) -> Asked | None:
         document.get("stream") is True,
         isinstance(options, dict) and options.get("include_usage") is True,
     )
+
+
+def may_stream(body: bytes | bytearray) -> bool:
+    """False where it surely does not ask for events; the word may be written with escapes."""
+    return b'"stream"' in body or b"\\u" in body
+
+
+def telling(body: bytes | bytearray) -> bytes | None:
+    """The same, asking for a last event about what was used; nothing else changes. Of one that
+    ``read`` takes; None where what stands there of it is no object."""
+    text = body.decode()
+    at, found = member(text, OPTIONS)
+    if at < 0:
+        first = text.index("{") + 1
+        rest = text[first:]
+        comma = "" if rest.lstrip(SPACE).startswith("}") else ","
+        return f'{text[:first]}"{OPTIONS}":{json.dumps(TELL)}{comma}{rest}'.encode()
+    value, end = found
+    if value is not None and not isinstance(value, dict):
+        return None
+    return f"{text[:at]}{json.dumps((value or {}) | TELL)}{text[end:]}".encode()
+
+
+def member(text: str, name: str) -> tuple[int, tuple[Any, int]]:
+    """Where the value of this member of the outermost object begins, the value, and its end; -1
+    when there is none."""
+    at = text.index("{")
+    while True:
+        at = after(text, at + 1)
+        if text[at] == "}":
+            return -1, (None, -1)
+        found, at = DECODER.raw_decode(text, at)
+        at = after(text, after(text, at) + 1)
+        value, end = DECODER.raw_decode(text, at)
+        if found == name:
+            return at, (value, end)
+        at = after(text, end)
+        if text[at] == "}":
+            return -1, (None, -1)
+
+
+def after(text: str, at: int) -> int:
+    """Where the white space ends."""
+    while text[at] in SPACE:
+        at += 1
+    return at
 
 
 def parse(body: bytes | bytearray) -> dict[str, Any] | None:
@@ -93,6 +143,11 @@ def prompts(value: object) -> int:
 def tokens_of(size: int) -> int:
     """So many bytes are about so many tokens."""
     return -(-size // BYTES)
+
+
+def is_told(path: bytes) -> bool:
+    """Does a stream from there tell what it used only if it is asked to?"""
+    return path.endswith(TOLD)
 
 
 def is_wordless(path: bytes) -> bool:

@@ -10,6 +10,7 @@ from proxy.usage.events import Events
 from proxy.usage.held import Held
 from proxy.usage.reported import FORMATS, UNKNOWN, Account, Format, Usage
 
+EVENTS: Final = b"text/event-stream"
 USAGE: Final = re.compile(rb'"usage"[ \t\n\r]*+:[ \t\n\r]*+\{')
 
 
@@ -114,6 +115,14 @@ class UsageReader:
         return self.answer.written(size) if self.answer else tokens_of(size)
 
 
+def kind_of(content_type: bytes) -> bytes:
+    return content_type.partition(b";")[0].strip(b" \t").lower()
+
+
+def is_events(content_type: bytes) -> bool:
+    return kind_of(content_type) == EVENTS
+
+
 def open_reader(form: str, content_type: bytes, content_encoding: bytes = b"") -> UsageReader:
     """For an answer with these fields (several of a name joined by commas, none is b"").
 
@@ -123,9 +132,9 @@ def open_reader(form: str, content_type: bytes, content_encoding: bytes = b"") -
     found = FORMATS.get(form)
     if found is None:
         return UsageReader()
-    kind = content_type.partition(b";")[0].strip(b" \t").lower()
+    kind = kind_of(content_type)
     coded = names(content_encoding) if content_encoding else []
-    if kind == b"text/event-stream":
+    if kind == EVENTS:
         return UsageReader(Stream(found), coded)
     if kind == b"application/json" or (kind.startswith(b"application/") and kind[-5:] == b"+json"):
         return UsageReader(Body(found), coded)

@@ -13,6 +13,7 @@ import pytest
 from tests import make
 from tests.gateway.conftest import Database
 from tests.gateway.llm import SECRET, TEXT, WORDS, Anthropic, OpenAI
+from tests.gateway.metered import only_row
 from tests.gateway.processes import Gateway
 from tests.gateway.wire import Server, tcp_server
 
@@ -111,6 +112,20 @@ def test_openai_streams_word_by_word(gpt: openai.OpenAI, openai_service: OpenAI)
     assert usage.total_tokens == 14
 
 
+def test_openais_stream_is_counted_and_its_client_told_nothing_of_it(
+    gpt: openai.OpenAI, database: Database
+) -> None:
+    with gpt.chat.completions.create(
+        model="counted", messages=ASKED, stream=True, max_tokens=50
+    ) as stream:
+        chunks = list(stream)
+
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == TEXT
+    assert not any(chunk.usage for chunk in chunks)
+    row = only_row(database, "model = %s", "counted")
+    assert (row["tokens_in"], row["tokens_out"], row["usage_source"]) == (9, 5, "reported")
+
+
 def test_openais_asynchronous_client_streams_many_at_once(
     gateway: Gateway, secret: str, openai_service: OpenAI
 ) -> None:
@@ -189,6 +204,14 @@ def test_anthropic_streams_word_by_word(
     assert words == WORDS
     assert anthropic_service.words.in_time  # not all at the end
     assert (told.stop_reason, told.usage.output_tokens) == ("end_turn", 5)
+
+
+def test_anthropics_stream_is_counted(claude: anthropic.Anthropic, database: Database) -> None:
+    with claude.messages.stream(model="counted-too", max_tokens=9, messages=ASKED) as stream:
+        assert "".join(stream.text_stream) == TEXT
+
+    row = only_row(database, "model = %s", "counted-too")
+    assert (row["tokens_in"], row["tokens_out"], row["usage_source"]) == (9, 5, "reported")
 
 
 def test_the_callers_key_ends_here_and_ours_never_comes_back(

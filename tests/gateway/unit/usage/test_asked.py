@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.usage.asked import Asked, is_wordless, read, tokens_of
+from proxy.usage.asked import Asked, is_told, is_wordless, may_stream, read, telling, tokens_of
 
 
 def asked(**given: object) -> Asked | None:
@@ -75,3 +75,41 @@ def test_three_bytes_are_a_token():
     assert [tokens_of(size) for size in (0, 1, 3, 4, 3000)] == [0, 1, 1, 2, 1000]
     assert is_wordless(b"/v1/embeddings")
     assert not is_wordless(b"/v1/chat/completions")
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('{"stream":true}', '{"stream_options":{"include_usage": true},"stream":true}'),
+        (' {\n "stream": true }\n',
+         ' {"stream_options":{"include_usage": true},\n "stream": true }\n'),
+        ("{}", '{"stream_options":{"include_usage": true}}'),
+        ("{ }", '{"stream_options":{"include_usage": true} }'),
+        ('{"a":1.50,"stream_options":null,"é":"\\u00e9"}',
+         '{"a":1.50,"stream_options":{"include_usage": true},"é":"\\u00e9"}'),
+        ('{"stream_options" : {} }', '{"stream_options" : {"include_usage": true} }'),
+        ('{"x":{"stream_options":5},"stream_options":{"a":1,"include_usage":false},"n":1e2}',
+         '{"x":{"stream_options":5},"stream_options":{"a": 1, "include_usage": true},"n":1e2}'),
+        ('{"\\u0073tream_options":{}}', '{"\\u0073tream_options":{"include_usage": true}}'),
+    ],
+)  # fmt: skip
+def test_a_stream_is_asked_to_tell_and_nothing_else_changes(body, expected):
+    made = telling(body.encode())
+
+    assert made == expected.encode()
+    found = read(made)
+    assert found is not None
+    assert found.tells
+
+
+@pytest.mark.parametrize("value", ['"x"', "5", "[]", "true"])
+def test_options_that_are_none_stay_as_they_are(value):
+    assert telling(b'{"stream":true,"stream_options":' + value.encode() + b"}") is None
+
+
+def test_whether_a_body_may_ask_for_a_stream():
+    assert not may_stream(b'{"model":"x","messages":[]}')
+    assert may_stream(b'{"stream":false}')
+    assert may_stream(b'{"\\u0073tream":true}')
+    assert is_told(b"/v1/chat/completions")
+    assert not is_told(b"/v1/responses")
