@@ -16,7 +16,7 @@ from tests.gateway.fronted import narrow
 from tests.gateway.fronts import Front, free_port, started
 from tests.gateway.limited import limited, room
 from tests.gateway.processes import Gateway, request
-from tests.gateway.wire import Answer, Server, Wire, tcp_server
+from tests.gateway.wire import Answer, Server, Wire, tcp_server, unchunk
 
 pytestmark = pytest.mark.slow
 FRONTS = ["nginx", "caddy"]
@@ -234,6 +234,30 @@ def test_uploads_and_answers_are_not_gathered(front: Front, key: str, upstream: 
     wire.until(b"first")
     go_on.set()
     wire.until(b"last")
+
+
+def test_a_large_body_passes_whole(front: Front, key: str) -> None:
+    body = b"0123456789abcdef" * 131_072
+    wire = front.connect()
+    wire.send(request("POST", "/llm/large", key, "Expect: 100-continue", body=body))
+    while (head := wire.head()).status == 100:
+        pass
+
+    assert head.status == 200
+    if length := head.field("content-length"):
+        assert wire.exactly(int(length)).endswith(b"\r\n\r\n" + body)
+    else:
+        assert unchunk(wire.raw_chunks()).endswith(b"\r\n\r\n" + body)
+
+
+def test_a_handshake_is_asked_about_like_any_request(front: Front, key: str) -> None:
+    upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
+    upgrade.append("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+
+    without, good = (get(front, "/llm/socket", secret, *upgrade) for secret in ("", key))
+
+    assert (without.status, good.status) == (401, 200)
+    assert seen(good)["x-momentry-key-id"].replace("-", "") == key.split("_")[1]
 
 
 @pytest.mark.parametrize("name", FRONTS)
