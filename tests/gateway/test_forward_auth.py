@@ -195,16 +195,17 @@ def test_admin_token_opens_nothing_here(front: Gateway) -> None:
 
 
 def test_each_question_costs_what_a_call_of_the_upstream_costs(
-    front: Gateway, database: Database, key: str
+    front: Gateway, database: Database
 ) -> None:
-    database.change("UPDATE proxy_upstream SET request_weight = 3 WHERE slug = 'quick'")
+    weigh = "UPDATE proxy_upstream SET request_weight = %s WHERE slug = 'quick'"
     secret = limited(database, requests_per_month=7)
-
-    answers = [ask(front, secret, upstream="quick") for _ in range(3)]
-    refused = ask(front, secret, upstream="gone")
-    left = ask(front, secret)
-
-    database.change("UPDATE proxy_upstream SET request_weight = 1 WHERE slug = 'quick'")
+    database.change(weigh, 3)
+    try:
+        answers = [ask(front, secret, upstream="quick") for _ in range(3)]
+        refused = ask(front, secret, upstream="gone")
+        left = ask(front, secret)
+    finally:
+        database.change(weigh, 1)
     assert [answer.status for answer in (*answers, refused, left)] == [200, 200, 429, 403, 200]
     assert left.field("ratelimit").startswith('"monthly";r=0')
 
@@ -268,7 +269,6 @@ def test_a_revoked_key_is_refused_from_the_next_question_on(
     secret = database.key_for(f"f{uuid.uuid4().hex[:8]}", "echo")
     wire = front.connect()
     before = wire.send(asking(secret)).answer()
-
     key_id = uuid.UUID(secret.split("_")[1])
     database.change("UPDATE apikeys_apikey SET revoked_at = now() WHERE id = %s", key_id)
     after = wire.send(asking(secret)).answer()
