@@ -32,6 +32,7 @@ class Kind(StrEnum):
     PRICE_CREATED = "price:created"
     PRICE_UPDATED = "price:updated"
     PRICE_DELETED = "price:deleted"
+    UPSTREAM_TESTED = "upstream:tested"
     IP_RULE_CREATED = "ip-rule:created"
     IP_RULE_UPDATED = "ip-rule:updated"
     IP_RULE_DELETED = "ip-rule:deleted"

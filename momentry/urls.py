@@ -26,6 +26,7 @@ from provisioning.api.webhooks import WordPressWebhook
 from provisioning.views import claim_page
 from proxy.api.credentials import TargetCredentialChange, TargetCredentials
 from proxy.api.prices import PriceViewSet
+from proxy.api.probing import UpstreamTest
 from proxy.api.upstreams import UpstreamViewSet
 
 admin.autodiscover()
@@ -57,6 +58,7 @@ api: list[URLPattern | URLResolver] = [
     path("admin/keys/import", KeyImport.as_view(), name="keys-import"),
     path(f"{TARGET}/credentials", TargetCredentials.as_view(), name="credentials"),
     path(f"{TARGET}/credentials/<uuid:pk>", TargetCredentialChange.as_view(), name="credential"),
+    path("admin/upstreams/<slug:slug>/test", UpstreamTest.as_view(), name="upstream-test"),
     path("", include(router.urls)),
 ]
 

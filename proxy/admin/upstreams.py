@@ -17,12 +17,12 @@ from momentry.common.staff import (
     ORANGE,
     RED,
     URLS,
-    StaffAdmin,
     actor_of,
     column,
     link_to_list,
 )
 from momentry.common.themed import ThemedStack
+from proxy.adminbuttons import ProbeButton
 from proxy.models import Target, Upstream
 from proxy.services.upstreams import FIELDS, change_upstream, delete_upstream, make_upstream
 from proxy.services.wanted import MAX_TARGETS, WantedTarget, check_credential, check_upstream
@@ -118,7 +118,7 @@ class UpstreamForm(SecretsForm[Upstream]):
 
 
 @admin.register(Upstream)
-class UpstreamAdmin(RefusalsShown[Upstream], StaffAdmin[Upstream]):
+class UpstreamAdmin(RefusalsShown[Upstream], ProbeButton):
     form = UpstreamForm
     inlines = [TargetInline]
     list_display = ["slug", "name", "state", "targets_active", "injection", "granted", "calls"]

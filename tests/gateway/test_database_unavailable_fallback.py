@@ -1,6 +1,7 @@
 """DUR-10: without the database no key is known, so nothing is opened: upstreams of the environment
 make no key valid, at a start as little as later. The database's table replaces them."""
 
+import json
 import uuid
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from proxy.environment import GivenUpstream
 from proxy.gateway.balance import Budget
 from proxy.gateway.fallback import row_of
 from proxy.gateway.table import Table
-from proxy.gateway.upstreams import ROWS_SQL
+from proxy.gateway.upstreams import ROWS_SQL, Row
 from proxy.services.environment import import_upstreams
 from tests.gateway.conftest import Start
 from tests.gateway.engine import Engine, OwnDatabase
@@ -115,9 +116,10 @@ def test_the_environments_upstreams_are_what_the_import_makes(db: None) -> None:
     import_upstreams(given)
     with connection.cursor() as cursor:
         cursor.execute(ROWS_SQL)
-        rows = cursor.fetchall()
+        rows = [Row._make(row) for row in cursor.fetchall()]
+    rows = [row._replace(header_rules=json.loads(row.header_rules)) for row in rows]
     imported, known = Table(), Table()
-    imported.replace(rows, ring, "1")
+    imported.replace([*rows], ring, "1")
     known.replace([row_of(each, ring) for each in given], ring, "")
 
     assert described(known) == described(imported)
