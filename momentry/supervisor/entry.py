@@ -18,6 +18,7 @@ python3 manage.py test     lint, types and tests (--all for the slow ones too)
 python3 manage.py gateway  the public port alone (--workers N)
 python3 manage.py echo     the bundled echo upstream (--port N)
 python3 manage.py apikey   API keys: issue, batches, export, import (also api-key; --help)
+python3 manage.py upstream upstreams: list, show, create, update, delete, test (--help)
 python3 manage.py help     Django's commands: migrate, serve, relay, createsuperuser, ...
 Installed as a package, the same is: momentry COMMAND (up and test need the checkout).
 """

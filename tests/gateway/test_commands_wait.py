@@ -1,4 +1,5 @@
-"""AUTH-01 for `manage.py apikey`: from a command's return on, no process admits what it ended."""
+"""AUTH-01 for `manage.py apikey`: from a command's return on, no process admits what it ended. And
+none goes where `manage.py upstream` said that nobody goes any more."""
 
 import os
 import signal
@@ -12,11 +13,16 @@ from django.core.management import call_command
 
 from tests.gateway.conftest import Database, Start
 from tests.gateway.processes import Gateway
+from tests.gateway.wire import Server
 
 pytestmark = pytest.mark.slow
 
 WORKERS = 3
 LEASE = 1.0
+BEHIND = """
+SELECT count(*) FROM common_fenceprocess p, common_fence f
+ WHERE p.acked < f.generation AND p.expires_at > clock_timestamp()
+"""
 VERBS: dict[str, Callable[[str, str], tuple[str, ...]]] = {
     "revoke": lambda key_id, _: ("revoke", key_id),
     "disable": lambda key_id, _: ("disable", key_id),
@@ -53,13 +59,27 @@ def test_a_command_returns_when_no_process_can_admit(
         began = time.monotonic()
         call_command("apikey", *VERBS[name](str(uuid.UUID(secret.split("_")[1])), owner))
         took = time.monotonic() - began
-        behind = "SELECT count(*) FROM common_fenceprocess p, common_fence f"
-        behind += " WHERE p.acked < f.generation AND p.expires_at > clock_timestamp()"
-        assert database.fetch(behind) == [(0,)]
+        assert database.fetch(BEHIND) == [(0,)]
 
     assert took <= LEASE + 0.5
     assert statuses(gateway, secret) == {401}
 
 
-def statuses(gateway: Gateway, secret: str) -> set[int]:
-    return {gateway.get("/proxy/echo/x", secret).status for _ in range(8 * WORKERS)}
+def test_every_process_follows_an_upstream_when_the_command_returns(
+    gateway: Gateway, database: Database, upstream: Server
+) -> None:
+    secret = database.key_for(f"u{uuid.uuid4().hex[:8]}", "commanded")
+    base = f"http://127.0.0.1:{upstream.port}"
+    for words, told in (
+        (("create", "commanded", "--url", base), {200}),
+        (("update", "commanded", "--set", "is_active=false"), {503}),
+        (("delete", "commanded", "--yes"), {403}),
+    ):
+        with stopped(gateway.children()[0]), database.rows():
+            call_command("upstream", *words)
+            assert database.fetch(BEHIND) == [(0,)]
+        assert statuses(gateway, secret, "commanded") == told
+
+
+def statuses(gateway: Gateway, secret: str, slug: str = "echo") -> set[int]:
+    return {gateway.get(f"/proxy/{slug}/x", secret).status for _ in range(8 * WORKERS)}
