@@ -56,7 +56,7 @@ def begins(exchange: "Exchange", metering: Metering) -> bool:
     length = head.content_length or 0
     if not is_json(head):
         return False
-    metering.counts = True
+    metering.counts = not asked.is_free(exchange.route.rest)
     metering.looks = metering.form == OPENAI and asked.is_told(exchange.route.rest)
     if not head.has_body or length > LARGEST or not (metering.looks or holds(exchange.verdict)):
         return False

@@ -96,6 +96,8 @@ class Connection(asyncio.Protocol, ABC):
         if self.exchange is None:
             return waiting
         side, held = self.exchange.side, len(self.exchange.held or b"")
+        if self.exchange.metering is not None:
+            held += self.exchange.metering.size()
         return waiting + held + (side.transport.get_write_buffer_size() if side is not None else 0)
 
     def write(self, data: bytes) -> None:

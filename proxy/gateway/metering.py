@@ -91,6 +91,10 @@ class Metering:
         if self.hides and not coding and is_events(kind):
             self.hider = Hider()
 
+    def size(self) -> int:
+        """Bytes of the answer that are kept here."""
+        return 0 if self.reader is None else self.reader.size()
+
     def take(self, data: bytes) -> bytes:
         """A piece of it has come; what of it goes on to the client."""
         self.feed(data)
@@ -136,7 +140,8 @@ class Metering:
         is_told = told.tokens_in is not None or told.tokens_out is not None
         source = REPORTED
         if not (is_told and self.is_whole):
-            if exchange.status >= 400 and exchange.status != CLIENT_LEFT and not is_told:
+            begun = 200 <= exchange.status < 300 or exchange.status == CLIENT_LEFT
+            if not begun and not is_told:
                 return UNTOLD  # refused, or it broke before it began
             told = self.estimated(exchange, told) if self.counts else told
             source = ESTIMATED if self.is_whole else ABORTED

@@ -10,13 +10,15 @@ from proxy.usage.reported import MODEL_LENGTH, MOST
 
 BYTES: Final = 3  # of text that are a token at least, roughly
 ANSWER: Final = 4096  # tokens of an answer for which neither the call nor staff names a maximum
+PARTS: Final = 50_000  # some 10 ms, in which others wait
 LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 TIMES: Final = ("n", "best_of")
 OPTIONS: Final = "stream_options"
 TELL: Final = {"include_usage": True}
 SPACE: Final = " \t\n\r"
 TOLD: Final = (b"/chat/completions", b"/completions")  # where OpenAI's streams tell only if asked
-WORDLESS: Final = (b"/embeddings", b"/moderations", b"/count_tokens")
+FREE: Final = (b"/moderations", b"/count_tokens")
+WORDLESS: Final = (b"/embeddings", *FREE)
 
 
 class Asked(NamedTuple):
@@ -38,7 +40,10 @@ NOTHING: Final = Asked()
 
 
 def read(body: bytes | bytearray) -> Asked | None:
-    """None for what is no JSON object, or could be read in two ways."""
+    """None for what is no JSON object, could be read in two ways, or has very many parts: a
+    megabyte of these takes 200 ms to read, one of text 1."""
+    if len(body) > PARTS and sum(map(body.count, (b",", b"{", b"["))) > PARTS:
+        return None
     document = parse(body)
     if document is None:
         return None
@@ -148,6 +153,11 @@ def tokens_of(size: int) -> int:
 def is_told(path: bytes) -> bool:
     """Does a stream from there tell what it used only if it is asked to?"""
     return path.endswith(TOLD)
+
+
+def is_free(path: bytes) -> bool:
+    """Does a call there use nothing, unless the upstream says that it did?"""
+    return path.endswith(FREE)
 
 
 def is_wordless(path: bytes) -> bool:

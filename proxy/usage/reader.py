@@ -32,6 +32,9 @@ class Stream:
         if tells(held, self.account):
             self.account.add(documents.read(held, depth=2))
 
+    def size(self) -> int:
+        return len(self.events.held.data)
+
     def written(self, size: int) -> int:
         """Where no event is of a known shape, ``size`` is all there is to go by."""
         known = self.words or self.account.model or self.account.counts
@@ -56,6 +59,9 @@ class Body:
         self.format = form
         self.held = Held()
         self.feed = self.held.add
+
+    def size(self) -> int:
+        return len(self.held.data)
 
     def written(self, size: int) -> int:
         return tokens_of(size)
@@ -108,6 +114,10 @@ class UsageReader:
 
     def usage(self) -> Usage:
         return self.answer.known().usage() if self.answer else UNKNOWN
+
+    def size(self) -> int:
+        """Bytes that it keeps."""
+        return self.answer.size() if self.answer else 0
 
     def written(self, size: int) -> int:
         """Tokens of the words that have come, roughly: of a stream a token at least for each event

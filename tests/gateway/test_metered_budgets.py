@@ -191,14 +191,27 @@ def test_a_refusal_of_the_upstreams_costs_no_tokens(
     gateway: Gateway, database: Database, upstream: Server
 ) -> None:
     key = metered.limited(database, tokens_lifetime=50_000, requests_per_day=9)
-    for status in (400, 429, 500):
+    for status in (307, 400, 429, 500):
         path = path_of(upstream, sized(JSON, b'{"error": {"message": "no"}}', status))
         answer = gateway.ask(metered.ask("openai", path, key, body=body_of()))
         assert answer.status == status
         row = metered.row(database, answer)
         assert (row["usage_source"], row["tokens_in"]) == ("", None)
 
-    assert_used(database, key, {"requests": 3, "tokens": 0})
+    assert_used(database, key, {"requests": 4, "tokens": 0})
+
+
+def test_a_question_that_uses_nothing_costs_no_tokens(
+    gateway: Gateway, database: Database, upstream: Server
+) -> None:
+    key = metered.limited(database, tokens_lifetime=1000)
+    path = path_of(upstream, sized(JSON, b'{"input_tokens": 812}'), "/count_tokens")
+
+    answer = gateway.ask(metered.ask("anthropic", path, key, body=body_of()))
+
+    assert answer.status == 200
+    assert metered.row(database, answer)["usage_source"] == ""
+    assert_used(database, key, {"tokens": 0})
 
 
 def test_what_never_reached_an_upstream_costs_nothing(gateway: Gateway, database: Database) -> None:

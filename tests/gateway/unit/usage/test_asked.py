@@ -71,6 +71,14 @@ def test_what_cannot_be_read_in_one_way_alone_is_not_read(body):
     assert read(body) is None
 
 
+def test_a_body_of_very_many_parts_is_not_read():
+    text = json.dumps({"n": 2, "messages": [{"content": "a, b: {c} " * 20_000}]})
+
+    assert read(json.dumps({"n": 2, "input": [1] * 49_990}).encode()) == Asked(answers=2)
+    assert read(json.dumps({"n": 2, "input": [1] * 50_000}).encode()) is None
+    assert read(text.encode()) == Asked(answers=2)
+
+
 def test_three_bytes_are_a_token():
     assert [tokens_of(size) for size in (0, 1, 3, 4, 3000)] == [0, 1, 1, 2, 1000]
     assert is_wordless(b"/v1/embeddings")
