@@ -21,6 +21,7 @@ from proxy.gateway.facts import Facts
 from proxy.gateway.metering import Metering
 from proxy.gateway.response import parse_response
 from proxy.gateway.table import Table
+from proxy.usage.hiding import Hider
 from tests.gateway.unit.usage.recorded import CHAT, CHUNK, compact
 
 TURNS: Final = 9
@@ -72,13 +73,14 @@ def whole(body: bytes) -> Callable[[], object]:
     return call
 
 
-def streamed(pieces: list[bytes]) -> Callable[[], object]:
+def streamed(pieces: list[bytes], *, hides: bool = False) -> Callable[[], object]:
     opened = head(b"text/event-stream; charset=utf-8")
 
     def call() -> object:
         made = opened()
+        made.hider = Hider() if hides else None
         for piece in pieces:
-            made.feed(piece)
+            made.take(piece)
         return made.close(CALL, free=False)
 
     return call
@@ -101,6 +103,8 @@ def main() -> int:
     floor = per_call(lambda: [piece.split(b"\n") for piece in pieces]) / EVENTS
     bounds.check(f"an event of {len(event)} bytes", ours, most=4)
     bounds.check("over splitting it into lines", ours / floor)
+    hiding = per_call(streamed(pieces, hides=True)) / EVENTS
+    bounds.check("where the last one is kept from the client", hiding, most=5)
     return bounds.code
 
 

@@ -26,6 +26,8 @@ class Hider:
         self.passes = False  # the event that has come in part, as it is too large
 
     def feed(self, piece: bytes) -> bytes:
+        if piece[-2:] == b"\n\n" and not (self.held or self.passes or EMPTY.search(piece)):
+            return piece  # whole events, and none of them meant: as nearly all come
         start = max(0, len(self.held) - OVERLAP)
         data = self.held + piece if self.held else piece
         passed, at = [], 0
