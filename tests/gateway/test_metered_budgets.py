@@ -9,6 +9,7 @@ import pytest
 
 from tests.gateway import metered
 from tests.gateway.conftest import Database
+from tests.gateway.limited import room
 from tests.gateway.metered import answers, assert_used, path_of, sized
 from tests.gateway.processes import Gateway, request
 from tests.gateway.unit.usage.recorded import CHAT, JSON, compact
@@ -88,6 +89,21 @@ def test_a_call_without_a_maximum_holds_a_usual_answer(
     figures = path_of(upstream, sized(JSON, using(7, 0)), "/embeddings")
     assert gateway.ask(metered.ask("openai", figures, key, body=body_of())).status == 200
     assert_used(database, key, {"tokens": 7})
+
+
+def test_a_call_that_is_judged_twice_counts_once_in_every_limit(
+    gateway: Gateway, database: Database, upstream: Server
+) -> None:
+    limits = {"requests_per_minute": 5, "concurrent_requests": 1, "requests_per_month": 100}
+    key = metered.limited(database, tokens_per_day=10**6, **limits)
+    path = path_of(upstream, sized(JSON, using(7, 30)))
+    room(5)
+
+    told = [gateway.ask(metered.ask("openai", path, key, body=body_of())) for _ in range(6)]
+
+    assert [answer.status for answer in told] == [200] * 5 + [429]
+    assert json.loads(told[5].body)["error"]["code"] == "rate_limited"
+    assert_used(database, key, {"requests": 5, "tokens": 5 * 37})
 
 
 def test_who_waits_for_a_hundred_is_refused_without_it(
