@@ -22,7 +22,7 @@ from momentry.common.staff import (
     link_to_list,
 )
 from momentry.common.themed import ThemedStack
-from proxy.adminbuttons import ProbeButton
+from proxy.admin.probing import ProbeButton
 from proxy.models import Target, Upstream
 from proxy.services.upstreams import FIELDS, change_upstream, delete_upstream, make_upstream
 from proxy.services.wanted import MAX_TARGETS, WantedTarget, check_credential, check_upstream

@@ -13,7 +13,7 @@ from tests.gateway.metered import path_of, sized, usage_in
 from tests.gateway.processes import Gateway, environment
 from tests.gateway.test_repeated_requests import repeated
 from tests.gateway.unit.usage.recorded import JSON, RECORDED
-from tests.gateway.wire import Server
+from tests.gateway.wire import Server, Wire
 
 TIMES = 9
 ENDS = ["/chat/completions", "/responses"]
@@ -69,7 +69,7 @@ def test_the_short_way(
 def test_a_body_in_pieces_and_the_next_request_with_it(
     alone: Gateway, database: Database, upstream: Server, end: str
 ) -> None:
-    def mirrored(wire: metered.Wire, head: bytes) -> None:
+    def mirrored(wire: Wire, head: bytes) -> None:
         sent = metered.take_body(wire, head)
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(sent), sent))
 
