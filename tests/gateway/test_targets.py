@@ -270,7 +270,7 @@ def test_a_health_path_is_asked_with_the_credential_and_believed(
     assert within(20, lambda: bool(database.fetch(table, "%health path answered 503%")))
     before = pair.seen()[0]
     assert [pair.call() for _ in range(30)] == [200] * 30
-    assert pair.seen()[0] == before
+    assert pair.seen()[0] == before, database.fetch("SELECT reason FROM proxy_outage")
 
     ill.on("/well", says(OK))
     assert within(20, lambda: pair.call() == 200 and pair.seen()[0] > before)
