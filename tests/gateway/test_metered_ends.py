@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from apikeys.ledger import sql
 from tests.gateway import metered
 from tests.gateway.conftest import Database, Start
+from tests.gateway.limited import subject_of
 from tests.gateway.metered import assert_used, path_of, sized
 from tests.gateway.processes import Gateway
 from tests.gateway.unit.usage.recorded import (
@@ -28,6 +30,7 @@ from tests.gateway.unit.usage.recorded import (
     events,
 )
 from tests.gateway.wire import Cut, Script, Server, Wire, within
+from tests.gateway.wiretap import Wiretap
 
 HELD = 4096  # tokens of a call that names no maximum
 BODY = json.dumps({"model": "gpt-x", "messages": [], "stream": True}).encode()
@@ -139,6 +142,32 @@ def test_what_a_killed_process_held_stays_counted(
 
     assert within(15, lambda: gateway.children() not in ([], [child]))
     assert_used(database, key, {"tokens": READ + HELD})
+
+
+@pytest.mark.slow
+def test_what_ends_while_the_database_is_away_costs_no_more_than_was_out_on_lease(
+    start: Start, database: Database, upstream: Server, tap: Wiretap
+) -> None:
+    gateway = start(DATABASE_URL=tap.url).wait_until_ready()
+    key = metered.limited(database, tokens_per_month=10_000)
+    begun = Begun(upstream, CHATTED)
+    wire = begun.call(gateway, key, "openai")
+
+    tap.swallow_all()
+    left(begun, wire, gateway)
+
+    subject = subject_of(database, key)
+    look = "SELECT used FROM apikeys_counter WHERE subject = %s AND leased = 0"
+    least, most = READ + CHATTED_TOKENS, 2 * (READ + HELD)
+
+    def is_settled() -> bool:
+        """Others may have taken the process for dead: then what it held counts, and its lease."""
+        found = database.fetch(look, subject)
+        return bool(found) and least <= int(str(found[0][0])) <= most
+
+    assert within(20, lambda: gateway.get("/readyz").status == 200)
+    assert within(5, is_settled)
+    assert database.fetch(sql.VERIFY) == []
 
 
 def test_a_client_that_leaves_before_the_answer_pays_for_its_question(
