@@ -115,6 +115,7 @@ def ask_to_tell(exchange: "Exchange", metering: Metering, held: bytearray) -> No
         return
     held[:] = body
     metering.hides = True
+    metering.came = exchange.head
     headers = [field for field in exchange.head.headers if field[0] != b"accept-encoding"]
     headers.append((b"accept-encoding", b"identity"))
     exchange.head = replace(exchange.head, headers=headers, content_length=len(body), chunked=False)

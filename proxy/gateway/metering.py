@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from apikeys.gate.holds import LEAST, Hold
-from proxy.gateway.head import Fields
+from proxy.gateway.head import Fields, RequestHead
 from proxy.gateway.hygiene import UNFRAMED
 from proxy.gateway.response import ResponseHead
 from proxy.usage.asked import Asked, is_wordless, tokens_of
@@ -52,7 +52,7 @@ class Metering:
     fault here must not harm the answer."""
 
     __slots__ = (
-        "asked", "core", "counts", "figures", "form", "hider", "hides", "hold", "is_known",
+        "asked", "came", "core", "counts", "figures", "form", "hider", "hides", "hold", "is_known",
         "is_whole", "looks", "reader", "trailers",
     )  # fmt: skip
 
@@ -61,6 +61,7 @@ class Metering:
         self.form = form
         self.looks = False  # at the body, whoever calls: its stream may have to be asked
         self.hides = False  # it was asked, and the client did not ask for it
+        self.came: RequestHead | None = None  # its head, before it was altered to ask
         self.hider: Hider | None = None
         self.counts = False  # its body says what it asks for, so what it uses can be estimated
         self.is_known = False  # the body, as far as it is looked at

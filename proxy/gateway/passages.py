@@ -57,7 +57,7 @@ class Passage:
     )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", standing: Standing, target: Target) -> None:
-        head, route = exchange.head, exchange.route
+        head, route = head_of(exchange), exchange.route
         told = caller(exchange)
         self.standing = standing
         self.head = replace(
@@ -188,9 +188,15 @@ def take(client: "ClientSide", shown: Shown, block: bytes) -> bool:
     return True
 
 
+def head_of(exchange: "Exchange") -> RequestHead:
+    """As it came; it may have been altered since, for the upstream to tell what a stream used."""
+    metering = exchange.metering
+    return exchange.head if metering is None or metering.came is None else metering.came
+
+
 def can_pass(exchange: "Exchange", shown: Shown) -> bool:
     """Is everything that it came to the same for the next one?"""
-    head, upstream = exchange.head, exchange.upstream
+    head, upstream = head_of(exchange), exchange.upstream
     length = int(shown.length) if shown.length else None
     return (
         head.content_length == length  # a length may be written in ways that show() does not know

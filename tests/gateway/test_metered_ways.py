@@ -56,7 +56,8 @@ def test_the_short_way(
 
     answers = []
     for turn in range(TIMES):
-        body = json.dumps({"model": "gpt-x", "messages": ["x" * turn]}).encode()
+        streams = {"stream": True} if turn < TIMES - 2 else {}
+        body = json.dumps({"model": "gpt-x", "messages": ["x" * turn]} | streams).encode()
         answers.append(wire.send(metered.ask("openai", path, key, body=body)).answer())
 
     taken = repeated(alone, figures) - before
