@@ -26,6 +26,7 @@ from tests.gateway.wire import Server, tcp_server, within
 pytest_plugins = ["tests.gateway.own_engines"]
 pytestmark = pytest.mark.slow
 
+ASKED = 12
 UNAVAILABLE = "503 database_unavailable"
 ENVIRONMENT = ("echo", "elsewhere")
 AWAY: dict[str, tuple[Callable[[Engine], None], Callable[[Engine], None]]] = {
@@ -43,6 +44,13 @@ def words(gateway: Gateway, keys: list[str]) -> set[str]:
     return {
         word_of(gateway.get(f"/proxy/{slug}/never", key)) for slug in ENVIRONMENT for key in keys
     }
+
+
+def is_told(gateway: Gateway, path: str, key: str, *told: str) -> bool:
+    """By every process: the kernel spreads connections over them. One may be behind for a while."""
+    return within(
+        RECOVERY, lambda: {word_of(gateway.get(path, key)) for _ in range(ASKED)} == set(told)
+    )
 
 
 @pytest.mark.parametrize("how", AWAY)
@@ -64,12 +72,12 @@ def test_no_key_is_valid_before_the_database_is_there(
     assert gateway.get("/healthz").status == 200
     assert gateway.get("/readyz").status == 503
     come(engine)
-    assert within(RECOVERY, lambda: gateway.get("/proxy/echo/back", valid).status == 200)
+    assert is_told(gateway, "/proxy/echo/back", valid, "200")
 
-    assert len(upstream.heads_of("/back")) >= 1  # as the table says
-    assert word_of(gateway.get("/proxy/elsewhere/never", valid)) == "404 upstream_unknown"
-    assert word_of(gateway.get("/proxy/echo/never", revoked)) == "401 key_revoked"
-    assert word_of(gateway.get("/proxy/echo/never", unknown())) == "401 invalid_key"
+    assert len(upstream.heads_of("/back")) >= ASKED  # as the table says
+    assert is_told(gateway, "/proxy/elsewhere/never", valid, "404 upstream_unknown")
+    assert is_told(gateway, "/proxy/echo/never", revoked, "401 key_revoked")
+    assert is_told(gateway, "/proxy/echo/never", unknown(), "401 invalid_key")
     assert stranger.accepted == 0
     assert gateway.errors() == []
     stranger.stop()
@@ -86,7 +94,7 @@ def test_a_database_that_goes_later_brings_the_environment_not_back(
     assert within(5, lambda: words(gateway, [key]) == {UNAVAILABLE})
     engine.start()
 
-    assert within(RECOVERY, lambda: gateway.get("/proxy/echo/back", key).status == 200)
+    assert is_told(gateway, "/proxy/echo/back", key, "200")
     assert stranger.accepted == 0
     assert "of the environment" not in "".join(gateway.lines)
     stranger.stop()
