@@ -116,6 +116,9 @@ class UpstreamInput(StrictSerializer):
     health_interval_ms = serializers.IntegerField(
         required=False, min_value=500, max_value=HOUR, help_text="Between two looks at a target."
     )
+    serves_v1 = serializers.BooleanField(
+        required=False, help_text="`/v1/…` leads here too; one upstream does, and speaks `openai`."
+    )
     header_rules = serializers.ListField(
         child=HeaderRuleInput(), max_length=MAX_RULES, required=False, help_text="All from now on."
     )

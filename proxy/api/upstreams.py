@@ -31,7 +31,7 @@ READ: Final = "upstreams:read"
 WRITE: Final = "upstreams:write"
 CHANGES: Final = {
     200: UpstreamSerializer, **ref.problems(*ref.ALWAYS, "not_found", "precondition_failed",
-                                            "invalid_input"),
+                                            "conflict", "invalid_input"),
 }  # fmt: skip
 
 

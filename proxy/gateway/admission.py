@@ -43,6 +43,8 @@ def begin(exchange: "Exchange") -> None:
     fault: BadMessage | None = None
     try:
         exchange.route = classify(head)
+        if exchange.route.kind is V1:
+            exchange.route = exchange.route._replace(slug=core.table.v1)
     except BadMessage as error:
         fault = error
     if core.load.is_heavy and exchange.route.kind not in PROBES:
@@ -182,6 +184,7 @@ def weight(kind: Kind, path: str) -> int:
 Step = Callable[["Exchange"], None]
 # By names of this module, not by members of Kind: Enum makes each look-up of a member a call.
 API: Final = Kind.API
+V1: Final = Kind.V1
 DOORS: Final[dict[Kind, Step]] = {  # else the gate is asked
     Kind.HEALTH: own.health,
     Kind.READY: tell_readiness,

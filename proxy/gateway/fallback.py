@@ -55,6 +55,7 @@ def row_of(given: GivenUpstream, ring: KeyRing) -> Row:
         health_path="",
         health_interval_ms=5_000,
         header_rules=[],
+        serves_v1=False,
         target_id=uuid4(),
         base_url=given.base_url,
         weight=1,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DJANGO_MAX_BODY: Final = 10 << 20  # bytes; Django keeps a body whole before it looks at it
 CODE_LENGTH: Final = 40
+NO_V1: Final = "No upstream serves /v1 here."
 TOO_LARGE: Final = "The upstream's answer is larger than it may be."
 
 
@@ -26,7 +27,8 @@ def forward_to_upstream(exchange: "Exchange") -> None:
     table = exchange.core.table
     upstream = table.get(exchange.route.slug)
     if upstream is None:
-        exchange.fail("upstream_unknown" if table.version else "not_ready")
+        code = "upstream_unknown" if table.version else "not_ready"
+        exchange.fail(code, None if exchange.route.slug or not table.version else NO_V1)
         return
     exchange.upstream = upstream
     if (exchange.head.content_length or 0) > upstream.max_body:

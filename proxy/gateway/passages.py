@@ -35,10 +35,11 @@ MAX_LENGTHS: Final = 64  # of one head
 MAX_DIGITS: Final = 15
 MARK_BYTES: Final = 16
 PROXIED: Final = b" /proxy/"
+PUBLIC: Final = b" /v1/"
 FIRST: Final = 15  # bytes: OPTIONS, and the path's beginning
 NAMES: Final = (b"ontent-Length: ", b"ontent-length: ")  # the C may be small
 LINE_BEGINS: Final = (b"\r\nC", b"\r\nc")
-PROXY: Final = Kind.PROXY
+UPSTREAMS: Final = frozenset((Kind.PROXY, Kind.V1))
 
 
 class Shown(NamedTuple):
@@ -170,7 +171,9 @@ class Passages:
 
 def show(client: "ClientSide", block: bytes) -> Shown | None:
     """Of a head that may be one of those that are kept."""
-    return client.core.passages.show(block, client.peer) if PROXIED in block[:FIRST] else None
+    first = block[:FIRST]
+    known = PROXIED in first or PUBLIC in first
+    return client.core.passages.show(block, client.peer) if known else None
 
 
 def take(client: "ClientSide", shown: Shown, block: bytes) -> bool:
@@ -200,7 +203,7 @@ def can_pass(exchange: "Exchange", shown: Shown) -> bool:
     length = int(shown.length) if shown.length else None
     return (
         head.content_length == length  # a length may be written in ways that show() does not know
-        and exchange.route.kind is PROXY
+        and exchange.route.kind in UPSTREAMS
         and upstream is not None
         and len(upstream.targets) == 1
         and upstream.targets[0].turns is None  # else the next one has another credential

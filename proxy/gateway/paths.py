@@ -16,7 +16,7 @@ class Kind(Enum):
     __hash__ = object.__hash__  # there is one of each; Enum's own is a call of a Python function
 
     PROXY = "proxy"  # /proxy/<slug>/<rest>: a key is demanded
-    V1 = "v1"  # the OpenAI-shaped route; not configured: upstream_unknown
+    V1 = "v1"  # /v1/<rest> of the upstream that serves it; without one: upstream_unknown
     VERIFY = "verify"  # /auth/verify and what is below: a key is demanded
     KEYS_VERIFY = "keys-verify"  # POST /api/v1/keys/verify: a key is demanded
     HEALTH = "health"
@@ -29,7 +29,7 @@ class Kind(Enum):
 class Route(NamedTuple):
     kind: Kind
     slug: bytes = b""
-    rest: bytes = b""  # raw path inside the upstream, starts with "/"; only for PROXY
+    rest: bytes = b""  # raw path inside the upstream, starts with "/"; only for PROXY and V1
 
 
 EXACT: Final = {
@@ -41,10 +41,9 @@ EXACT: Final = {
     b"/api/v1/keys/verify": Route(Kind.KEYS_VERIFY),
     b"/api/v1/keys/verify/": Route(Kind.KEYS_VERIFY),
     b"/api/v1": Route(Kind.API),
-    b"/v1": Route(Kind.V1),
 }
 API: Final = EXACT[b"/api/v1"]
-V1: Final = EXACT[b"/v1"]
+V1: Final = Route(Kind.V1)
 VERIFY: Final = EXACT[b"/auth/verify"]
 VERIFY_PREFIX: Final = b"/auth/verify/"  # and what Envoy was asked for
 OPEN: Final = Route(Kind.OPEN)
@@ -85,7 +84,16 @@ def classify(head: RequestHead) -> Route:
         return OPEN if decoded.startswith(b"/api/v1/webhooks/") else API
     if decoded.startswith(VERIFY_PREFIX):
         return verified(path)
-    return V1 if decoded.startswith(b"/v1/") else OPEN
+    return at_v1(path) if decoded.startswith(b"/v1/") or decoded == b"/v1" else OPEN
+
+
+def at_v1(path: bytes) -> Route:
+    """Which upstream serves it is the table's matter (admission.py)."""
+    if path != b"/v1" and not path.startswith(b"/v1/"):
+        raise BadMessage("path_refused", "/v1 must be written plainly.")
+    if not PLAIN.fullmatch(path):
+        refuse_ambiguous(path)
+    return V1._replace(rest=path)
 
 
 def verified(path: bytes) -> Route:

@@ -14,18 +14,29 @@ from proxy.gateway.health import Health
 from proxy.gateway.upstreams import Row, Upstream, target_of, upstream_of
 from proxy.usage.prices import Prices
 
+SERVES_V1: Final = Row._fields.index("serves_v1")
 STEP: Final = 0.005  # seconds of work between two yields
 Rows = list[tuple[Any, ...]]
 
 
 class Table:
     """All upstreams by slug, and what their tokens cost. ``version`` is what VERSION_SQL said when
-    they were read; ``out`` are the targets that were put out, and those that came back since
+    they were read; ``v1``: the slug of the one that serves /v1, b"" for none; ``out`` are the targets that were put out, and those that came back since
     somebody looked; ``resting``: credentials that an upstream wants left alone, until when;
     ``kept``: what was made of which rows; ``reading``: held by the one who reads them, so that what
     was read later is taken over later."""
 
-    __slots__ = ("by_slug", "kept", "out", "prices", "reading", "resting", "version", "watched")
+    __slots__ = (
+        "by_slug",
+        "kept",
+        "out",
+        "prices",
+        "reading",
+        "resting",
+        "v1",
+        "version",
+        "watched",
+    )
 
     def __init__(self) -> None:
         self.by_slug: dict[bytes, Upstream] = {}
@@ -35,6 +46,7 @@ class Table:
         self.resting: dict[UUID, float] = {}
         self.prices = Prices()
         self.reading = asyncio.Lock()
+        self.v1 = b""
         self.version = ""
 
     def get(self, slug: bytes) -> Upstream | None:
@@ -54,7 +66,7 @@ class Table:
         anew. ``rows`` are sorted by slug and target."""
         found: dict[bytes, Upstream] = {}
         healths = {t.id: t.health for up in self.by_slug.values() for t in up.targets}
-        began = monotonic()
+        began, v1 = monotonic(), b""
         for slug, of_upstream in groupby(rows, itemgetter(0)):
             own = list(of_upstream)
             known = self.kept.get(slug)
@@ -62,11 +74,14 @@ class Table:
                 upstream = self.make([Row._make(row) for row in own], ring, healths, faults)
                 known = self.kept[slug] = (own, upstream)
             found[slug.encode()] = known[1]
+            if own[0][SERVES_V1]:
+                v1 = slug.encode()
             if monotonic() - began > STEP:
                 yield
                 began = monotonic()
         self.by_slug = found
         self.watched = any(upstream.health_path for upstream in found.values())
+        self.v1 = v1
         self.version = version
         for slug in [slug for slug in self.kept if slug.encode() not in found]:
             del self.kept[slug]

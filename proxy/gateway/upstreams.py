@@ -36,6 +36,7 @@ SELECT u.slug, u.is_active, u.injection, u.injection_name, u.injection_template,
        u.connect_timeout_ms, u.first_byte_timeout_ms, u.idle_timeout_ms, u.total_timeout_ms,
        u.max_body_bytes, u.max_response_bytes, u.tls_verify, u.usage_format, u.request_weight,
        u.max_retries, u.failure_threshold, u.health_path, u.health_interval_ms, u.header_rules,
+       u.serves_v1,
        t.id, t.base_url, t.weight, c.id, c.is_active, c.secret
   FROM proxy_upstream u
   LEFT JOIN proxy_target t ON t.upstream_id = u.id AND t.is_active
@@ -104,6 +105,7 @@ class Row(NamedTuple):
     health_path: str
     health_interval_ms: int
     header_rules: Any
+    serves_v1: bool
     target_id: UUID | None
     base_url: str
     weight: int

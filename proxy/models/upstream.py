@@ -113,6 +113,12 @@ class Upstream(models.Model):
         blank=True,
         help_text="A list of action (set, add, remove), on (request, response), name, value.",
     )
+    serves_v1 = models.BooleanField(
+        "serves /v1",
+        default=False,
+        db_default=False,
+        help_text="/v1/… leads here too, for OpenAI's clients. One upstream does, if any.",
+    )
     version = models.PositiveIntegerField(
         default=1, db_default=1, editable=False, help_text="Rises with each change, targets too."
     )
@@ -121,6 +127,11 @@ class Upstream(models.Model):
 
     class Meta:
         ordering = ["slug"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["serves_v1"], condition=models.Q(serves_v1=True), name="one_serves_v1"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.slug

@@ -19,10 +19,11 @@ FIELDS: Final = (
     "name", "is_active", "injection", "injection_name", "injection_template", "connect_timeout_ms",
     "first_byte_timeout_ms", "idle_timeout_ms", "total_timeout_ms", "max_body_bytes",
     "max_response_bytes", "tls_verify", "usage_format", "request_weight", "max_retries",
-    "failure_threshold", "health_path", "health_interval_ms", "header_rules",
+    "failure_threshold", "health_path", "health_interval_ms", "header_rules", "serves_v1",
 )  # fmt: skip
 # Whoever deletes an upstream knows of the table: nothing is imported into it any more.
 UPSTREAMS_DECIDED: Final = "upstreams decided"
+V1_TAKEN: Final = "Another upstream serves /v1: take it from that one first."
 Versions = frozenset[int] | None
 
 
@@ -33,10 +34,12 @@ def make_upstream(
     """A new row with its targets. Raises ValidationError, or MomentryError conflict when there is
     one of this slug."""
     check_upstream(upstream)
+    check_v1(upstream)
     try:
         with transaction.atomic():
             upstream.save(force_insert=True)
     except IntegrityError:
+        check_v1(upstream)  # by another one that was made at the same time
         what = f"There is an upstream {upstream.slug}: change that one."
         raise MomentryError("conflict", what) from None
     replace_targets(upstream, targets)
@@ -62,12 +65,17 @@ def change_upstream(
     for name, value in changed.items():
         setattr(upstream, name, value)
     check_upstream(upstream)
+    check_v1(upstream)
     details: dict[str, Any] = dict(changed)
     if targets is not None and replace_targets(upstream, targets):
         details["targets"] = facts(upstream, targets)
     if details:
         upstream.version += 1
-        upstream.save(update_fields=[*changed, "version", "updated_at"])
+        try:
+            with transaction.atomic():
+                upstream.save(update_fields=[*changed, "version", "updated_at"])
+        except IntegrityError:
+            raise MomentryError("conflict", V1_TAKEN) from None
         note(Kind.UPSTREAM_UPDATED, upstream, actor, **details)
     return upstream
 
@@ -81,6 +89,13 @@ def delete_upstream(slug: str, *, actor: str, versions: Versions = None) -> None
     note(Kind.UPSTREAM_DELETED, upstream, actor, name=upstream.name, grants=grants)
     upstream.delete()
     Once.objects.get_or_create(name=UPSTREAMS_DECIDED)
+
+
+def check_v1(upstream: Upstream) -> None:
+    """Raises MomentryError conflict where another one serves it."""
+    others = Upstream.objects.filter(serves_v1=True).exclude(pk=upstream.pk)
+    if upstream.serves_v1 and others.exists():
+        raise MomentryError("conflict", V1_TAKEN)
 
 
 def lock(slug: str, versions: Versions) -> Upstream:

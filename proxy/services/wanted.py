@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from momentry.common.veil import veils
 from proxy.gateway import injection
 from proxy.gateway.headerrules import check_rules
-from proxy.models import Injection, Upstream
+from proxy.models import Injection, Upstream, UsageFormat
 
 EXAMPLE: Final = "credential"
 MAX_CREDENTIAL: Final = 4096  # with the rest of a head that is 32 KiB at most
@@ -29,13 +29,15 @@ class WantedTarget(NamedTuple):
 
 def check_upstream(upstream: Upstream) -> None:
     """Raises ValidationError with messages by field."""
-    upstream.full_clean(validate_unique=False)
+    upstream.full_clean(validate_unique=False, validate_constraints=False)
     name, template = upstream.injection_name, upstream.injection_template
     if upstream.injection == Injection.HEADER:
         check_header("X-Example", template, "injection_template")
         check_header(name, template, "injection_name")
     elif upstream.injection == Injection.QUERY and not name:
         raise ValidationError({"injection_name": "The query parameter needs a name."})
+    if upstream.serves_v1 and upstream.usage_format != UsageFormat.OPENAI:
+        raise ValidationError({"serves_v1": "Only one whose usage format is openai."})
     try:
         check_rules(upstream.header_rules, name if upstream.injection == Injection.HEADER else "")
     except ValueError as error:

@@ -55,7 +55,6 @@ def refused(path: str) -> str:
         ("/x/../proxy/echo/a", Kind.OPEN),
         ("/v1/models", Kind.V1),
         ("/v1", Kind.V1),
-        ("/%761/models", Kind.V1),
     ],
 )
 def test_paths_are_classified_as_django_will_read_them(path, kind):
@@ -139,6 +138,21 @@ def test_what_goes_to_an_upstream_stays_byte_exact(path, slug, rest):
 )
 def test_what_an_upstream_could_resolve_otherwise_is_refused(rest):
     assert refused(f"/proxy/echo/{rest}") == "path_refused"
+
+
+@pytest.mark.parametrize("path", ["/%761/models", "/v%31/models", "/%76%31", "/v1%2fmodels"])
+def test_v1_is_written_plainly(path):
+    assert refused(path) == "path_refused"
+
+
+@pytest.mark.parametrize("rest", ["/a%2Fb%20c", "/chat/completions", "", "/"])
+def test_v1_goes_on_as_it_came(rest):
+    assert route(f"/v1{rest}?x=..") == Route(Kind.V1, b"", f"/v1{rest}".encode())
+
+
+@pytest.mark.parametrize("rest", ["../x", "a/../b", "%2e%2e/x", "/b", "a\\b", "%00", "a%zz"])
+def test_v1_is_as_strict(rest):
+    assert refused(f"/v1/{rest}") == "path_refused"
 
 
 def test_encoding_is_followed_five_levels_deep_and_no_further():
