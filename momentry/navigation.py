@@ -32,6 +32,7 @@ GROUPS: Final = {
         Page("Requests", "swap_horiz", "apikeys.requestlog"),
         Page("Usage", "bar_chart", "apikeys.dailyusage"),
         Page("Upstreams", "dns", "proxy.upstream"),
+        Page("Models", "smart_toy", "proxy.upstreammodel"),
         Page("Upstream credentials", "vpn_key", "proxy.targetcredential"),
     ],
     "Records": [

@@ -25,6 +25,7 @@ from provisioning.api.users import MemberViewSet
 from provisioning.api.webhooks import WordPressWebhook
 from provisioning.views import claim_page
 from proxy.api.credentials import TargetCredentialChange, TargetCredentials
+from proxy.api.models import UpstreamModelViewSet
 from proxy.api.prices import PriceViewSet
 from proxy.api.probing import UpstreamTest
 from proxy.api.upstreams import UpstreamViewSet
@@ -44,6 +45,7 @@ router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("me/keys", MyKeyViewSet, basename="my-key")
 
 TARGET = "admin/upstreams/<slug:slug>/targets/<uuid:target_id>"
+MODELS = "admin/upstreams/<slug:slug>/models"
 api: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="me"),
     path("me/usage", MyUsage.as_view(), name="my-usage"),
@@ -59,6 +61,12 @@ api: list[URLPattern | URLResolver] = [
     path(f"{TARGET}/credentials", TargetCredentials.as_view(), name="credentials"),
     path(f"{TARGET}/credentials/<uuid:pk>", TargetCredentialChange.as_view(), name="credential"),
     path("admin/upstreams/<slug:slug>/test", UpstreamTest.as_view(), name="upstream-test"),
+    path(MODELS, UpstreamModelViewSet.as_view({"get": "list", "post": "create"}), name="models"),
+    path(
+        f"{MODELS}/<uuid:pk>",
+        UpstreamModelViewSet.as_view({"patch": "partial_update", "delete": "destroy"}),
+        name="model",
+    ),
     path("", include(router.urls)),
 ]
 

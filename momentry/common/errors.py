@@ -78,6 +78,7 @@ CODES: Final = table(
     ErrorCode("storage_quota_exceeded", 403, "The storage quota does not allow this", PERMISSION),
     # The gateway's own.
     ErrorCode("upstream_unknown", 404, "There is no such upstream"),
+    ErrorCode("model_unknown", 404, "There is no such model"),
     ErrorCode("path_refused", 400, "The path is ambiguous and was refused"),
     ErrorCode("path_unknown", 403, "The request that is asked about is not known", PERMISSION),
     ErrorCode("bad_request", 400, "The request is malformed"),

@@ -1,5 +1,5 @@
-"""Upstreams, their targets, credentials and prices as staff see them."""
+"""Upstreams, their targets, credentials, models and prices as staff see them."""
 
-from proxy.admin import credentials, prices, upstreams
+from proxy.admin import credentials, models, prices, upstreams
 
-__all__ = ["credentials", "prices", "upstreams"]
+__all__ = ["credentials", "models", "prices", "upstreams"]

@@ -125,7 +125,8 @@ class UpstreamAdmin(RefusalsShown[Upstream], ProbeButton):
     list_filter = ["is_active", "injection"]
     search_fields = ["slug", "name"]
     fieldsets = [
-        (None, {"fields": [("name", "slug"), ("is_active", "usage_format"), "serves_v1"]}),
+        (None, {"fields": [("name", "slug"), ("is_active", "usage_format"),
+                           ("serves_v1", "models_only")]}),
         ("Credential", {"fields": ["injection", ("injection_name", "injection_template")]}),
         (
             "Limits",

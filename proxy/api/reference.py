@@ -49,3 +49,8 @@ SECOND_KEY: Final = request_example(
     "A second credential", {"api_key": "sk-proj-fedcba9876543210", "label": "from December"}
 )
 RETIRED_KEY: Final = request_example("The first one is sent no more", {"is_active": False})
+MODEL: Final = request_example(
+    "Another name, one target",
+    {"name": "small", "sent_as": "gpt-4o-mini", "targets": ["https://api.example.org"]},
+)
+MODEL_CHANGE: Final = request_example("Its successor", {"sent_as": "gpt-4.1-mini"})

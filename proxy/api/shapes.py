@@ -119,6 +119,9 @@ class UpstreamInput(StrictSerializer):
     serves_v1 = serializers.BooleanField(
         required=False, help_text="`/v1/…` leads here too; one upstream does, and speaks `openai`."
     )
+    models_only = serializers.BooleanField(
+        required=False, help_text="Calls that name none of its models are refused."
+    )
     header_rules = serializers.ListField(
         child=HeaderRuleInput(), max_length=MAX_RULES, required=False, help_text="All from now on."
     )

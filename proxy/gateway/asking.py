@@ -1,6 +1,6 @@
 """The body of a call to an LLM is looked at before it goes up, where a budget has to hold what the
-call may use, or a stream has to be asked what it used. It is kept up to LARGEST bytes; a larger one
-is held by its length and asked nothing."""
+call may use, a stream has to be asked what it used, or the model that it names matters. It is kept
+up to LARGEST bytes; a larger one is held by its length and asked nothing."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -50,6 +50,11 @@ def holds(verdict: Verdict | None) -> bool:
     return verdict is not None and any(charge.metric in METRICS for charge in verdict.charges)
 
 
+def picks(exchange: "Exchange") -> bool:
+    """Does the model matter that it names?"""
+    return exchange.upstream is not None and exchange.upstream.models is not None
+
+
 def begins(exchange: "Exchange", metering: Metering) -> bool:
     """Is its body looked at first? Then it goes on once that has come."""
     head = exchange.head
@@ -58,7 +63,9 @@ def begins(exchange: "Exchange", metering: Metering) -> bool:
         return False
     metering.counts = not asked.is_free(exchange.route.rest)
     metering.looks = metering.form == OPENAI and asked.is_told(exchange.route.rest)
-    if not head.has_body or length > LARGEST or not (metering.looks or holds(exchange.verdict)):
+    if not head.has_body or length > LARGEST:
+        return False
+    if not (metering.looks or picks(exchange) or holds(exchange.verdict)):
         return False
     keep(exchange)
     return True
@@ -100,7 +107,8 @@ def whole(exchange: "Exchange", metering: Metering, held: bytearray, trailers: F
     if metering.is_known:
         return
     size, found = len(held), None
-    if size <= LARGEST and (holds(exchange.verdict) or asked.may_stream(held)):
+    matters = picks(exchange) or holds(exchange.verdict) or asked.may_stream(held)
+    if size <= LARGEST and matters:
         found = asked.read(held)
     if found is not None and metering.looks and found.streams and not found.tells:
         ask_to_tell(exchange, metering, held)
@@ -137,9 +145,18 @@ def most_of(exchange: "Exchange", found: asked.Asked | None, size: int) -> Hold:
     a price only the least is held."""
     asks = found or asked.NOTHING
     slug = exchange.route.slug.decode()
-    price = exchange.core.table.prices.find(slug, asks.model, exchange.at)
+    price = exchange.core.table.prices.find(slug, sent_name(exchange, asks.model), exchange.at)
     read = asked.tokens_of(size)
     most = asked.ANSWER if price is None or price.most is None else price.most
     wrote = 0 if asked.is_wordless(exchange.route.rest) else asks.written(most)
     cost = 0 if price is None else price.at_most(read, wrote)
     return hold_of(min(MAX_HELD, read + wrote), min(MAX_HELD, cost))
+
+
+def sent_name(exchange: "Exchange", model: str) -> str:
+    """What the upstream calls it: prices are found by that."""
+    upstream = exchange.upstream
+    if upstream is None or upstream.models is None:
+        return model
+    found = upstream.models.by_name.get(model)
+    return model if found is None else found.sent_as or model

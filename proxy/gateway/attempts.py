@@ -4,6 +4,7 @@ A request goes on only when nothing of it was sent, or its method is idempotent 
 answered (RFC 9110 §9.2.2). A body that began to go up is gone, so such a request never does.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from proxy.gateway.balance import choose
@@ -13,7 +14,7 @@ from proxy.gateway.metrics import FAIL_OVERS, RETRIES, RETRIES_REFUSED
 from proxy.gateway.own import guarded
 from proxy.gateway.pool import PoolBusyError
 from proxy.gateway.upgrade import switching
-from proxy.gateway.upstreams import Target
+from proxy.gateway.upstreams import Target, Upstream
 
 if TYPE_CHECKING:
     from proxy.gateway.exchange import Exchange
@@ -140,7 +141,8 @@ def move(exchange: "Exchange") -> bool:
     upstream, target = exchange.upstream, exchange.target
     if upstream is None or target is None or len(exchange.tried) >= upstream.max_retries:
         return False
-    if all(other.id == target.id or other.id in exchange.tried for other in upstream.targets):
+    tried = (*exchange.tried, target.id)
+    if all(other.id in tried for other in open_to(exchange, upstream)):
         return False
     if exchange.held is None:  # else all or some of it waits here, and nothing went up
         exchange.request_sent = False
@@ -152,13 +154,21 @@ def move(exchange: "Exchange") -> bool:
     return True
 
 
+def open_to(exchange: "Exchange", upstream: Upstream) -> Sequence[Target]:
+    """The targets that serve the model it names; all of them where that does not matter."""
+    within = exchange.within
+    if within is None:
+        return upstream.targets
+    return [target for target in upstream.targets if target.name in within]
+
+
 def go_on(exchange: "Exchange") -> bool:
     """At another target; False when the exchange is over meanwhile."""
     upstream, target = exchange.upstream, exchange.target
     if exchange.over or upstream is None or target is None:
         return False
     tried = (*exchange.tried, target.id)
-    left = [other for other in upstream.targets if other.id not in tried]
+    left = [other for other in open_to(exchange, upstream) if other.id not in tried]
     chosen = choose(left, exchange.core.loop.time())
     if chosen is None:
         return False

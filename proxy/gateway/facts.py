@@ -75,6 +75,7 @@ class Facts:
         "upstream",
         "verdict",
         "who",
+        "within",
     )
 
     who: Client
@@ -99,6 +100,7 @@ class Facts:
         self.upstream: Upstream | None = None
         self.target: Target | None = None
         self.load: Health | None = None  # the target's, on which this request counts
+        self.within: frozenset[str] | None = None  # base URLs of targets; None for all
         self.tried: tuple[UUID, ...] = ()  # targets that it went on from
         self.side: UpstreamSide | None = None
         self.connecting: Task[None] | None = None  # while no connection is its own

@@ -56,6 +56,8 @@ def row_of(given: GivenUpstream, ring: KeyRing) -> Row:
         health_interval_ms=5_000,
         header_rules=[],
         serves_v1=False,
+        models_only=False,
+        models=[],
         target_id=uuid4(),
         base_url=given.base_url,
         weight=1,

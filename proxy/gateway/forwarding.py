@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Final
 
 from apikeys.gate import decision
 from apikeys.gate.verdict import Verdict
-from proxy.gateway import asking
+from proxy.gateway import asking, modelling
 from proxy.gateway.attempts import aim, caller, take_connection
 from proxy.gateway.balance import choose
 from proxy.gateway.hygiene import to_django
 from proxy.gateway.metering import METERED, Metering
 from proxy.gateway.response import ResponseHead
+from proxy.gateway.table import Table
 from proxy.gateway.upgrade import nonce_of
+from proxy.gateway.upstreams import Target, Upstream
 
 if TYPE_CHECKING:
     from proxy.gateway.exchange import Exchange
@@ -27,8 +29,7 @@ def forward_to_upstream(exchange: "Exchange") -> None:
     table = exchange.core.table
     upstream = table.get(exchange.route.slug)
     if upstream is None:
-        code = "upstream_unknown" if table.version else "not_ready"
-        exchange.fail(code, None if exchange.route.slug or not table.version else NO_V1)
+        tell_unknown(exchange, table)
         return
     exchange.upstream = upstream
     if (exchange.head.content_length or 0) > upstream.max_body:
@@ -42,13 +43,29 @@ def forward_to_upstream(exchange: "Exchange") -> None:
         exchange.metering = Metering(exchange.core, upstream.form)
         if asking.begins(exchange, exchange.metering):
             return
-    target = choose(upstream.targets, exchange.core.loop.time())
+    target = target_of(exchange, upstream)
     if target is None:
-        exchange.fail("upstream_unavailable")
         return
     exchange.nonce = nonce_of(exchange.head)
     aim(exchange, target)
     take_connection(exchange)
+
+
+def tell_unknown(exchange: "Exchange", table: Table) -> None:
+    if not table.version:
+        exchange.fail("not_ready")
+    else:
+        exchange.fail("upstream_unknown", None if exchange.route.slug else NO_V1)
+
+
+def target_of(exchange: "Exchange", upstream: Upstream) -> Target | None:
+    """None when the request is over."""
+    if upstream.models is not None:
+        return modelling.target_of(exchange, upstream, upstream.models)
+    target = choose(upstream.targets, exchange.core.loop.time())
+    if target is None:
+        exchange.fail("upstream_unavailable")
+    return target
 
 
 def forward_to_django(exchange: "Exchange") -> None:

@@ -206,6 +206,7 @@ def can_pass(exchange: "Exchange", shown: Shown) -> bool:
         and exchange.route.kind in UPSTREAMS
         and upstream is not None
         and len(upstream.targets) == 1
+        and (upstream.models is None or not head.has_body)
         and upstream.targets[0].turns is None  # else the next one has another credential
         and head.version == 11
         and head.keep_alive

@@ -21,10 +21,10 @@ Rows = list[tuple[Any, ...]]
 
 class Table:
     """All upstreams by slug, and what their tokens cost. ``version`` is what VERSION_SQL said when
-    they were read; ``v1``: the slug of the one that serves /v1, b"" for none; ``out`` are the targets that were put out, and those that came back since
-    somebody looked; ``resting``: credentials that an upstream wants left alone, until when;
-    ``kept``: what was made of which rows; ``reading``: held by the one who reads them, so that what
-    was read later is taken over later."""
+    they were read; ``v1``: the slug of the one that serves /v1, b"" for none; ``out``: targets that
+    were put out, and those that came back since somebody looked; ``resting``: credentials that an
+    upstream wants left alone, until when; ``kept``: what was made of which rows; ``reading``: held
+    by the one who reads them, so that what was read later is taken over later."""
 
     __slots__ = (
         "by_slug",

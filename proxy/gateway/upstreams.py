@@ -15,6 +15,7 @@ from proxy.gateway.credentials import injections_of
 from proxy.gateway.destinations import Destination
 from proxy.gateway.headerrules import REQUEST, RESPONSE, check_rules, rewriting
 from proxy.gateway.health import Health
+from proxy.gateway.models import Models, models_of
 from proxy.gateway.pool import Endpoint
 from proxy.gateway.turns import Turns
 from proxy.usage.reported import FORMATS
@@ -24,6 +25,7 @@ VERSION_SQL: Final = """
 SELECT md5(coalesce(string_agg(id::text || xmin::text, ',' ORDER BY id), ''))
   FROM (SELECT id, xmin FROM proxy_upstream UNION ALL SELECT id, xmin FROM proxy_target
         UNION ALL SELECT id, xmin FROM proxy_targetcredential
+        UNION ALL SELECT id, xmin FROM proxy_upstreammodel
         UNION ALL SELECT id, xmin FROM proxy_price) AS rows
 """
 PRICES_SQL: Final = """
@@ -36,7 +38,11 @@ SELECT u.slug, u.is_active, u.injection, u.injection_name, u.injection_template,
        u.connect_timeout_ms, u.first_byte_timeout_ms, u.idle_timeout_ms, u.total_timeout_ms,
        u.max_body_bytes, u.max_response_bytes, u.tls_verify, u.usage_format, u.request_weight,
        u.max_retries, u.failure_threshold, u.health_path, u.health_interval_ms, u.header_rules,
-       u.serves_v1,
+       u.serves_v1, u.models_only,
+       (SELECT coalesce(json_agg(json_build_array(m.name, m.sent_as, m.targets, m.is_active,
+                                                   extract(epoch FROM m.created_at)::bigint)
+                                  ORDER BY m.name), '[]'::json)
+           FROM proxy_upstreammodel m WHERE m.upstream_id = u.id),
        t.id, t.base_url, t.weight, c.id, c.is_active, c.secret
   FROM proxy_upstream u
   LEFT JOIN proxy_target t ON t.upstream_id = u.id AND t.is_active
@@ -79,6 +85,7 @@ class Upstream(NamedTuple):
     health_path: bytes  # under a target's base URL; b"": only what is out is asked
     health_interval: float
     budget: Budget
+    models: Models | None  # None: whatever a call names, it goes to any target
     form: str  # of proxy.usage, "" for none: whether answers tell what they used
 
 
@@ -106,6 +113,8 @@ class Row(NamedTuple):
     health_interval_ms: int
     header_rules: Any
     serves_v1: bool
+    models_only: bool
+    models: Any
     target_id: UUID | None
     base_url: str
     weight: int
@@ -131,6 +140,7 @@ def upstream_of(row: Row, targets: tuple[Target, ...], before: Upstream | None) 
         health_path=row.health_path.encode(),
         health_interval=row.health_interval_ms / 1000,
         budget=before.budget if before is not None else Budget(),
+        models=models_of(row.models, row.models_only),
         form=row.usage_format if row.usage_format in FORMATS else "",
     )
 

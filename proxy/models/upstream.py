@@ -119,6 +119,11 @@ class Upstream(models.Model):
         db_default=False,
         help_text="/v1/… leads here too, for OpenAI's clients. One upstream does, if any.",
     )
+    models_only = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Calls that name none of its models are refused. Else they go on as they came.",
+    )
     version = models.PositiveIntegerField(
         default=1, db_default=1, editable=False, help_text="Rises with each change, targets too."
     )
@@ -160,8 +165,7 @@ class Target(models.Model):
 
 
 class TargetCredential(models.Model):
-    """Requests take the active ones of a target by turns: so that one can be replaced by another
-    without a pause, both are sent for a while."""
+    """Requests take a target's active ones by turns, so one replaces another without a pause."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     target = models.ForeignKey(Target, on_delete=models.CASCADE, related_name="credentials")

@@ -20,6 +20,7 @@ FIELDS: Final = (
     "first_byte_timeout_ms", "idle_timeout_ms", "total_timeout_ms", "max_body_bytes",
     "max_response_bytes", "tls_verify", "usage_format", "request_weight", "max_retries",
     "failure_threshold", "health_path", "health_interval_ms", "header_rules", "serves_v1",
+    "models_only",
 )  # fmt: skip
 # Whoever deletes an upstream knows of the table: nothing is imported into it any more.
 UPSTREAMS_DECIDED: Final = "upstreams decided"

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from momentry.common.veil import veils
 from proxy.gateway import injection
 from proxy.gateway.headerrules import check_rules
-from proxy.models import Injection, Upstream, UsageFormat
+from proxy.models import Injection, Upstream, UpstreamModel, UsageFormat
 
 EXAMPLE: Final = "credential"
 MAX_CREDENTIAL: Final = 4096  # with the rest of a head that is 32 KiB at most
@@ -36,12 +36,19 @@ def check_upstream(upstream: Upstream) -> None:
         check_header(name, template, "injection_name")
     elif upstream.injection == Injection.QUERY and not name:
         raise ValidationError({"injection_name": "The query parameter needs a name."})
+    if upstream.usage_format == UsageFormat.NONE and needs_format(upstream):
+        raise ValidationError({"usage_format": "Models are told by calls of a format only."})
     if upstream.serves_v1 and upstream.usage_format != UsageFormat.OPENAI:
         raise ValidationError({"serves_v1": "Only one whose usage format is openai."})
     try:
         check_rules(upstream.header_rules, name if upstream.injection == Injection.HEADER else "")
     except ValueError as error:
         raise ValidationError({"header_rules": str(error)}) from None
+
+
+def needs_format(upstream: Upstream) -> bool:
+    own = UpstreamModel.objects.filter(upstream__slug=upstream.slug)
+    return upstream.models_only or own.exists()
 
 
 def check_header(name: str, template: str, field: str) -> None:

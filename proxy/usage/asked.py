@@ -51,7 +51,7 @@ def read(body: bytes | bytearray) -> Asked | None:
     times = max(1, *(count(document.get(name)) or 1 for name in TIMES))
     options = document.get(OPTIONS)
     return Asked(
-        model_of(document.get("model")),
+        model_of(document),
         max(limits, default=None),
         min(MOST, times * prompts(document.get("prompt"))),
         document.get("stream") is True,
@@ -132,7 +132,11 @@ def count(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= MOST else None
 
 
-def model_of(value: object) -> str:
+def model_of(document: dict[str, Any]) -> str:
+    """Some servers read names of any case: where two could be meant none is."""
+    value = document.get("model")
+    if sum(name.lower() == "model" for name in document) > 1:
+        return ""
     if isinstance(value, str) and 0 < len(value) <= MODEL_LENGTH and value.isprintable():
         return value
     return ""

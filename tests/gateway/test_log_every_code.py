@@ -66,6 +66,15 @@ class Place:
 Provoke = Callable[[Place], Answer]
 
 
+def off_the_list(place: Place) -> Answer:
+    slug = f"c{uuid.uuid4().hex[:8]}"
+    with place.database.rows():
+        make.upstream(slug, usage_format="openai", models_only=True)
+    secret = place.database.key_for(slug, slug)
+    body = b'{"model": "m"}'
+    return place.gateway.ask(request("POST", f"/proxy/{slug}/x", secret, JSON, body=body))
+
+
 def suspended(place: Place) -> Answer:
     name = f"c{uuid.uuid4().hex[:8]}"
     secret = place.database.key_for(name, "echo")
@@ -151,6 +160,7 @@ CASES: Final[dict[str, list[Provoke]]] = {
     "quota_exceeded": [lambda p: over(p, requests_per_month=1)],
     "upstream_unknown": [lambda p: p.get("/proxy/gone/x"), lambda p: p.get("/v1/models")],
     "path_unknown": [lambda p: p.get("/auth/verify?dialect=caddy&upstream=echo")],
+    "model_unknown": [off_the_list],
     "path_refused": [lambda p: p.get("/proxy/echo/.."), lambda p: p.get("/%70roxy/echo/x")],
     "bad_request": [
         lambda p: p.raw("GET /proxy/echo/x HTTP/1.1\r\nHost: x\r\nbad line\r\n\r\n"),

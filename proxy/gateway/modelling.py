@@ -1,0 +1,66 @@
+"""What the model that a call names comes to: a target, another name in its body, or a refusal."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from proxy.gateway import attempts
+from proxy.gateway.answers import Answer, lines_of
+from proxy.gateway.balance import choose
+from proxy.gateway.models import Choice, Models, listed, named_in, pick, renamed
+from proxy.gateway.paths import Kind
+from proxy.gateway.upstreams import Target, Upstream
+
+if TYPE_CHECKING:
+    from proxy.gateway.exchange import Exchange
+
+V1: Final = Kind.V1
+LIST: Final = b"/v1/models"
+LINES: Final = lines_of(200, [("Content-Type", "application/json"), ("Cache-Control", "no-store")])
+
+
+def target_of(exchange: "Exchange", upstream: Upstream, models: Models) -> Target | None:
+    """Where the call goes. None when it is over: answered here, or refused."""
+    if exchange.route == (V1, exchange.route.slug, LIST) and exchange.head.method == b"GET":
+        tell(exchange, upstream, models)
+        return None
+    names, hidden = names_of(exchange)
+    choice = pick(models, names, hidden=hidden)
+    if choice.refused:
+        exchange.fail("model_unknown", choice.refused)
+        return None
+    exchange.within = choice.targets
+    target = choose(attempts.open_to(exchange, upstream), exchange.core.loop.time())
+    if target is None:
+        exchange.fail("upstream_unavailable")
+    elif choice.sent_as:
+        rename(exchange, choice)
+    return target
+
+
+def names_of(exchange: "Exchange") -> tuple[list[str], bool]:
+    """The models that it names, and whether a body names one that is not known."""
+    names = named_in(exchange.head.query)
+    if not exchange.head.has_body:
+        return names, False
+    metering = exchange.metering
+    asked = None if metering is None else metering.asked
+    if asked is None or not asked.model:
+        return names, True
+    return [asked.model, *names], False
+
+
+def rename(exchange: "Exchange", choice: Choice) -> None:
+    """In a body that is held and whole: only then its name was read."""
+    if exchange.held is None or not exchange.head.has_body:
+        return
+    body = renamed(exchange.held, choice.sent_as)
+    exchange.held = bytearray(body)
+    if exchange.metering is not None and exchange.metering.asked is not None:
+        exchange.metering.asked = exchange.metering.asked._replace(model=choice.sent_as)
+    if exchange.head.content_length is not None:
+        exchange.head = replace(exchange.head, content_length=len(body))
+
+
+def tell(exchange: "Exchange", upstream: Upstream, models: Models) -> None:
+    offered = [model for model in models.by_name.values() if model.is_active]
+    exchange.answer(Answer(200, LINES, listed(offered, upstream.slug)))
