@@ -37,7 +37,7 @@ ARRAY_HELP: Final = "Separated by commas; empty means all."
 class GrantForm(Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("methods", "paths"):
+        for name in ("methods", "paths", "models"):
             if name in self.fields:
                 self.fields[name].help_text = ARRAY_HELP
 
@@ -58,7 +58,7 @@ class GrantForm(Form):
 class GrantInline(ThemedInline):
     model = Grant
     form = GrantForm
-    fields = ["upstream", "methods", "paths"]
+    fields = ["upstream", "methods", "paths", "models"]
     extra = 0
     formfield_overrides = ARRAYS
     verbose_name_plural = "grants"
@@ -142,7 +142,7 @@ class GrantAdmin(RefusalsShown[Grant], StaffAdmin[Grant]):
     list_select_related = ["tier", "member", "key"]
     search_fields = ["upstream", "member__username", "key__name"]
     autocomplete_fields = ["member", "key"]
-    fields = ["upstream", "tier", "member", "key", "methods", "paths"]
+    fields = ["upstream", "tier", "member", "key", "methods", "paths", "models"]
     formfield_overrides = ARRAYS
 
     def save_model(self, request: HttpRequest, obj: Grant, form: Any, change: bool) -> None:

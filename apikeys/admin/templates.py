@@ -67,7 +67,7 @@ class TemplateForm(Form):
 
 def whole(grant: Any) -> Any:
     """Methods and paths may be left out, as in the API."""
-    return {"methods": [], "paths": [], **grant} if isinstance(grant, dict) else grant
+    return {"methods": [], "paths": [], "models": [], **grant} if isinstance(grant, dict) else grant
 
 
 @admin.register(KeyTemplate)

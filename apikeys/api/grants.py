@@ -15,7 +15,7 @@ from accounts.models import User
 from apikeys.api import reference as ref
 from apikeys.api.answers import maker_of, read
 from apikeys.api.filters import read_filters
-from apikeys.api.inputs import methods_input, paths_input
+from apikeys.api.inputs import methods_input, models_input, paths_input
 from apikeys.models import ApiKey, Grant, Tier
 from apikeys.services.grants import delete_grant, save_grant
 from momentry.common.errors import MomentryError
@@ -37,7 +37,7 @@ class GrantSerializer(serializers.ModelSerializer[Grant]):
 
     class Meta:
         model = Grant
-        fields = ["id", *SUBJECTS, "upstream", "methods", "paths", "created_at"]
+        fields = ["id", *SUBJECTS, "upstream", "methods", "paths", "models", "created_at"]
         read_only_fields = fields
 
 
@@ -51,6 +51,7 @@ class GrantFilters(serializers.Serializer[Any]):
 class GrantChanges(StrictSerializer):
     methods = methods_input(required=False)
     paths = paths_input(required=False)
+    models = models_input(required=False)
 
 
 class NewGrant(GrantChanges):
@@ -120,8 +121,8 @@ class GrantViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Grant]):
         examples=[ref.GRANT],
     )
     def create(self, request: Request) -> Response:
-        """Let a tier, a member or a key call an upstream. One grant per upstream; no methods or no
-        paths mean all of them."""
+        """Let a tier, a member or a key call an upstream. One grant per upstream; no methods, no
+        paths or no models mean all of them."""
 
         def effect() -> Response:
             given = read(NewGrant, request)
@@ -145,7 +146,7 @@ class GrantViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Grant]):
         examples=[ref.GRANT_CHANGE],
     )  # fmt: skip
     def partial_update(self, request: Request, pk: int) -> Response:
-        """Change methods or paths; whose it is and the upstream stay."""
+        """Change methods, paths or models; whose it is and the upstream stay."""
         grant = self.get_object()
         for name, value in read(GrantChanges, request).items():
             setattr(grant, name, value)

@@ -84,18 +84,28 @@ def check_tier(slug: str | None) -> str | None:
     return slug
 
 
+def models_input(**given: Any) -> serializers.ListField:
+    return serializers.ListField(
+        child=serializers.CharField(validators=[RegexValidator(r"\A[!-~]{1,100}\Z")]),
+        max_length=50,
+        help_text="Names of models, as calls say them; none means all.",
+        **given,
+    )
+
+
 class GrantInput(StrictSerializer):
     upstream = serializers.SlugField(max_length=60)
     methods = methods_input(default=list)
     paths = paths_input(default=list)
+    models = models_input(default=list)
 
     def to_internal_value(self, data: Any) -> GrantSpec:
         """A change (PATCH) asks for parts of a key, never for parts of a grant."""
         given = super().to_internal_value(data)
         if "upstream" not in given:
             raise serializers.ValidationError({"upstream": ["This field is required."]})
-        methods, paths = given.get("methods", ()), given.get("paths", ())
-        return GrantSpec(given["upstream"], tuple(methods), tuple(paths))
+        lists = (tuple(given.get(name, ())) for name in ("methods", "paths", "models"))
+        return GrantSpec(given["upstream"], *lists)
 
 
 def check_number(grants: Sized) -> None:

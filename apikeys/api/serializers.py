@@ -45,7 +45,7 @@ class LimitsSerializer(serializers.Serializer[object]):
 class KeyGrantSerializer(serializers.ModelSerializer[Grant]):
     class Meta:
         model = Grant
-        fields = ["upstream", "methods", "paths"]
+        fields = ["upstream", "methods", "paths", "models"]
         read_only_fields = fields
 
 

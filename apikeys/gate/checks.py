@@ -1,6 +1,6 @@
 """The checks that need nothing but the snapshot, in the order of DESIGN §5. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -86,16 +86,47 @@ def check_grant(request: GateRequest, key: KeySnapshot) -> Refusal | None:
     sources = [key.member_grants] if key.member_id or not key.key_grants else []
     if key.key_grants:
         sources.append(key.key_grants)
-    if all(covers(grants, request) for grants in sources):
+    if not all(covers(grants, request) for grants in sources):
+        return Refusal("upstream_forbidden", f"This key has no grant for {request.upstream} here.")
+    return check_models(request, sources) if key.has_models else None
+
+
+def check_models(request: GateRequest, sources: list[tuple[Grant, ...]]) -> Refusal | None:
+    """Each model that the call names; one that cannot be read is none that is granted."""
+    named = None if request.models is None else request.models()
+    if named is None:
         return None
-    return Refusal("upstream_forbidden", f"This key has no grant for {request.upstream} here.")
+    names, is_hidden = named
+    for grants in sources:
+        allowed = models_of(grant for grant in grants if allows(grant, request))
+        if allowed is not None and (is_hidden or not allowed.issuperset(names)):
+            return Refusal("model_forbidden", "This key has no grant for this model here.")
+    return None
+
+
+def models_of(grants: Iterable[Grant]) -> frozenset[str] | None:
+    """None for all."""
+    found: set[str] = set()
+    for grant in grants:
+        if not grant.models:
+            return None
+        found.update(grant.models)
+    return frozenset(found)
+
+
+def models_on(upstream: str, key: KeySnapshot) -> list[frozenset[str]]:
+    """Sets that the key's models there have to be in, each of them."""
+    sources = (key.member_grants, key.key_grants)
+    own = ([grant for grant in grants if grant.upstream == upstream] for grants in sources)
+    return [found for found in (models_of(grants) for grants in own if grants) if found is not None]
 
 
 def covers(grants: tuple[Grant, ...], request: GateRequest) -> bool:
-    return any(
-        grant.upstream == request.upstream and grant.allows(request.method, request.rest)
-        for grant in grants
-    )
+    return any(allows(grant, request) for grant in grants)
+
+
+def allows(grant: Grant, request: GateRequest) -> bool:
+    return grant.upstream == request.upstream and grant.allows(request.method, request.rest)
 
 
 CHECKS: Final[tuple[Check, ...]] = (

@@ -138,6 +138,7 @@ def make_admitted(key: KeySnapshot, credential: Credential, spent: Spent) -> Ver
         credential=credential.header,
         entry=spent.entry,
         tier=key.tier,
+        has_models=key.has_models,
     )
 
 

@@ -1,10 +1,13 @@
 """What the gate is asked: one request, as plain values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from apikeys.gate.holds import LOOK, Hold
 
+Named = tuple[Sequence[str], bool]
+"""Names of models, and whether a body names one that nobody here can read."""
+Naming = Callable[[], Named | None]
 HeaderList = Sequence[tuple[bytes, bytes]]
 
 ADMIN_PREFIX: Final = "/api/v1/admin/"
@@ -16,7 +19,8 @@ class GateRequest:
     REST API; ``rest`` is the path inside the upstream. ``scope``: what the door itself demands.
     ``weight``: units of quota; ``burst``: of each second and minute, where free calls count too.
     ``dry_run`` looks at what is left without taking any; ``holds``: it runs until it leaves.
-    ``hold``: what it takes of budgets; None: it touches none.
+    ``hold``: what it takes of budgets; None: it touches none. ``models``: asked which ones it
+    names; where that is not known yet it is judged again once it is.
     """
 
     __slots__ = (
@@ -27,6 +31,7 @@ class GateRequest:
         "hold",
         "holds",
         "method",
+        "models",
         "path",
         "rest",
         "scope",
@@ -49,6 +54,7 @@ class GateRequest:
         dry_run: bool = False,
         holds: bool = True,
         hold: Hold | None = None,
+        models: Naming | None = None,
     ) -> None:
         self.headers = headers
         self.method = method
@@ -62,6 +68,7 @@ class GateRequest:
         self.dry_run = dry_run
         self.holds = holds
         self.hold = hold
+        self.models = models
 
     @property
     def is_admin_route(self) -> bool:

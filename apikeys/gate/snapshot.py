@@ -29,7 +29,7 @@ SELECT k.id, k.key_type, k.digest, k.role, k.scopes,
           FROM apikeys_limitoverride o WHERE o.key_id = k.id OR o.member_id = k.owner_id),
        (SELECT coalesce(json_agg(json_build_array(
                    CASE WHEN g.key_id IS NOT NULL THEN 'key' ELSE 'member' END,
-                   g.upstream, g.methods, g.paths)), '[]'::json)
+                   g.upstream, g.methods, g.paths, g.models)), '[]'::json)
           FROM apikeys_grant g
          WHERE g.key_id = k.id OR g.member_id = k.owner_id
             OR g.tier_id = coalesce(u.tier, k.tier_id)),
@@ -64,11 +64,12 @@ NAMES: Final = (*WINDOWS, *COUNTED)
 
 
 class Grant(NamedTuple):
-    """Leave for one upstream; empty methods or paths mean all."""
+    """Leave for one upstream; empty methods, paths or models mean all."""
 
     upstream: str
     methods: tuple[str, ...]
     paths: tuple[str, ...]
+    models: tuple[str, ...] = ()
 
     def allows(self, method: str, path: str) -> bool:
         return (not self.methods or method in self.methods) and (
@@ -131,6 +132,7 @@ class KeySnapshot(NamedTuple):
     generation: int = 0  # the fence's, when this was read
     kept: Kept | None = None  # of a remembered one
     budgets: tuple[Quota, ...] = ()  # of tokens and cost; only calls with a hold touch them
+    has_models: bool = False  # some grant is for some models only
 
     def at(self, now: datetime) -> "KeySnapshot":
         """The same, judged at ``now``; _replace() costs four times as much."""
@@ -148,6 +150,7 @@ def parameters(key_id: UUID, *, with_metadata: bool = False) -> dict[str, Any]:
 def from_row(row: tuple[Any, ...]) -> KeySnapshot:
     """The snapshot of one row of SNAPSHOT_SQL."""
     grants = row[16]
+    has_models = any(grant[4] for grant in grants)
     quotas, budgets, windows = limits_of(row)
     return KeySnapshot(
         key_id=row[0],
@@ -175,6 +178,7 @@ def from_row(row: tuple[Any, ...]) -> KeySnapshot:
         metadata_bytes=row[22],
         grace_ends_at=row[23],
         generation=row[24] or 0,
+        has_models=has_models,
     )
 
 
@@ -203,4 +207,4 @@ def limits_of(row: tuple[Any, ...]) -> Limits:
 
 
 def grants_of(rows: list[list[Any]], source: str) -> tuple[Grant, ...]:
-    return tuple(Grant(r[1], tuple(r[2]), tuple(r[3])) for r in rows if r[0] == source)
+    return tuple(Grant(r[1], *map(tuple, r[2:])) for r in rows if r[0] == source)

@@ -58,4 +58,5 @@ class Standing:
             charges = taken.charges
             limits = limits + taken.limits if limits else taken.limits
         first, credential, tier = self.verdict
-        return new(Verdict, (*first, charges, limits, credential, None, entry, tier))
+        has_models = key.has_models
+        return new(Verdict, (*first, charges, limits, credential, None, entry, tier, has_models))

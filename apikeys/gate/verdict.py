@@ -57,6 +57,7 @@ class Verdict(NamedTuple):
     ``at``: the database's time of a refusal, which the limits' resets are told from.
     ``entry``: what must be left when the request ends, however it ends.
     ``tier``: the member's or else the key's own; not told to Django, which reads the row.
+    ``has_models``: the key's grants ask which model a call names.
     """
 
     ok: bool
@@ -74,6 +75,7 @@ class Verdict(NamedTuple):
     at: datetime | None = None
     entry: Entry | None = None
     tier: str = ""
+    has_models: bool = False
 
 
 ANONYMOUS = "anonymous"

@@ -113,7 +113,7 @@ class LimitOverride(models.Model):
 
 
 class Grant(models.Model):
-    """Leave to call one upstream. Empty methods or paths mean all of them."""
+    """Leave to call one upstream. Empty methods, paths or models mean all of them."""
 
     tier = models.ForeignKey(
         Tier, on_delete=models.CASCADE, null=True, blank=True, related_name="grants"
@@ -137,6 +137,14 @@ class Grant(models.Model):
         help_text="Path prefixes inside the upstream, such as /v1/chat/.",
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Last: what follows in this class would take it for Django's.
+    models = ArrayField(
+        models.CharField(max_length=100),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Names of models, as calls say them.",
+    )
 
     class Meta:
         ordering = ["upstream"]

@@ -62,7 +62,13 @@ def was_said(new: NewKey, name: str) -> bool:
 def specs_in(grants: list[dict[str, Any]]) -> tuple[GrantSpec, ...]:
     """A template's grants; its JSON was checked when it was saved."""
     return tuple(
-        GrantSpec(row["upstream"], tuple(row["methods"]), tuple(row["paths"])) for row in grants
+        GrantSpec(
+            row["upstream"],
+            tuple(row["methods"]),
+            tuple(row["paths"]),
+            tuple(row.get("models", ())),  # older templates say none
+        )
+        for row in grants
     )
 
 

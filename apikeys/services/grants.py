@@ -110,6 +110,7 @@ def note(kind: Kind, grant: Grant, key: ApiKey | None, maker: Maker) -> None:
         upstream=grant.upstream,
         methods=grant.methods,
         paths=grant.paths,
+        models=grant.models,
     )
 
 

@@ -183,7 +183,13 @@ def rotation_due(key: ApiKey, now: datetime) -> datetime | None:
 
 def save_grants(key: ApiKey, grants: Grants) -> None:
     rows = [
-        Grant(key=key, upstream=spec.upstream, methods=list(spec.methods), paths=list(spec.paths))
+        Grant(
+            key=key,
+            upstream=spec.upstream,
+            methods=list(spec.methods),
+            paths=list(spec.paths),
+            models=list(spec.models),
+        )
         for spec in grants
     ]
     for row in rows:

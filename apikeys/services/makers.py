@@ -134,7 +134,10 @@ def reach_of(key: ApiKey) -> list[list[GrantSpec]]:
 
 
 def specs_of(grants: Iterable[Grant]) -> list[GrantSpec]:
-    return [GrantSpec(row.upstream, tuple(row.methods), tuple(row.paths)) for row in grants]
+    return [
+        GrantSpec(row.upstream, tuple(row.methods), tuple(row.paths), tuple(row.models))
+        for row in grants
+    ]
 
 
 def is_inside(grant: GrantSpec, held: GrantSpec) -> bool:
@@ -142,7 +145,8 @@ def is_inside(grant: GrantSpec, held: GrantSpec) -> bool:
     paths = not held.paths or (
         grant.paths and all(path.startswith(held.paths) for path in grant.paths)
     )
-    return grant.upstream == held.upstream and bool(methods) and bool(paths)
+    models = not held.models or (grant.models and set(grant.models) <= set(held.models))
+    return grant.upstream == held.upstream and bool(methods) and bool(paths) and bool(models)
 
 
 def check_bounds(mine: ApiKey, key: ApiKey) -> None:

@@ -113,9 +113,9 @@ def read_grants(grants: Any) -> tuple[GrantSpec, ...]:
 
 
 def is_grant(row: Any) -> bool:
-    if not isinstance(row, dict) or set(row) != set(GrantSpec._fields):
+    if not isinstance(row, dict) or {*row, "models"} != set(GrantSpec._fields):
         return False
-    lists = (row["methods"], row["paths"])
+    lists = (row["methods"], row["paths"], row.get("models", []))
     texts = (isinstance(text, str) for found in lists if isinstance(found, list) for text in found)
     return (
         isinstance(row["upstream"], str)

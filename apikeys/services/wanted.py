@@ -17,15 +17,17 @@ METADATA_DEPTH: Final = 20
 MAX_LIMIT: Final = 10**15
 UPSTREAM: Final = re.compile(r"[-a-zA-Z0-9_]{1,60}")
 METHOD: Final = re.compile(r"[A-Z]{1,16}")
+MODEL: Final = re.compile(r"[!-~]{1,100}")
 PATH: Final = re.compile(r"/.{0,199}", re.DOTALL)
 
 
 class GrantSpec(NamedTuple):
-    """Leave for one upstream; empty methods or paths mean all."""
+    """Leave for one upstream; empty methods, paths or models mean all."""
 
     upstream: str
     methods: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,9 @@ def check_grant(grant: GrantSpec, prefix: str = "") -> None:
     for place, path in enumerate(grant.paths):
         if not PATH.fullmatch(path) or "\0" in path:
             refuse(f"{prefix}paths/{place}", "must begin with / and have at most 200 characters")
+    for place, model in enumerate(grant.models):
+        if not MODEL.fullmatch(model):
+            refuse(f"{prefix}models/{place}", "must be printable ASCII of at most 100 characters")
 
 
 def check_overrides(overrides: Mapping[str, Any], prefix: str = "limit_overrides/") -> None:

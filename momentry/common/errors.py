@@ -61,6 +61,7 @@ CODES: Final = table(
         challenge="insufficient_scope",
     ),
     ErrorCode("upstream_forbidden", 403, "The key may not call this upstream", PERMISSION),
+    ErrorCode("model_forbidden", 403, "The key may not use this model", PERMISSION),
     ErrorCode(
         "rate_limited",
         429,

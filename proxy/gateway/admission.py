@@ -11,7 +11,7 @@ from apikeys.gate.effects import DatabaseUnavailable, Overloaded
 from apikeys.gate.request import GateRequest, shown_of, weight_of
 from apikeys.gate.slow import PACED
 from apikeys.gate.verdict import ANONYMOUS, Verdict
-from proxy.gateway import asking, forward_auth, own, verify
+from proxy.gateway import asking, forward_auth, modelling, own, verify
 from proxy.gateway.clients import describe_client
 from proxy.gateway.forwarding import forward_to_django, forward_to_upstream
 from proxy.gateway.head import METHODS, BadMessage, parse_request
@@ -171,6 +171,7 @@ def gate_request(exchange: "Exchange") -> GateRequest:
         weight=upstream.request_weight if upstream is not None else weight(route.kind, path),
         scope=SCOPES.get(route.kind, ""),
         hold=shown_of(path) if route.kind is API else asking.first_hold(exchange, upstream),
+        models=None if upstream is None else partial(modelling.named, exchange, upstream),
     )
 
 

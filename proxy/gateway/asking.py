@@ -50,22 +50,14 @@ def holds(verdict: Verdict | None) -> bool:
     return verdict is not None and any(charge.metric in METRICS for charge in verdict.charges)
 
 
-def picks(exchange: "Exchange") -> bool:
-    """Does the model matter that it names?"""
-    return exchange.upstream is not None and exchange.upstream.models is not None
-
-
 def begins(exchange: "Exchange", metering: Metering) -> bool:
     """Is its body looked at first? Then it goes on once that has come."""
     head = exchange.head
-    length = head.content_length or 0
     if not is_json(head):
         return False
     metering.counts = not asked.is_free(exchange.route.rest)
     metering.looks = metering.form == OPENAI and asked.is_told(exchange.route.rest)
-    if not head.has_body or length > LARGEST:
-        return False
-    if not (metering.looks or picks(exchange) or holds(exchange.verdict)):
+    if not may_look(head) or not (metering.looks or matters(exchange)):
         return False
     keep(exchange)
     return True
@@ -95,6 +87,19 @@ def keep(exchange: "Exchange") -> None:
         exchange.request_end([])
 
 
+def may_look(head: RequestHead) -> bool:
+    """Is there a body that can be looked at?"""
+    return head.has_body and (head.content_length or 0) <= LARGEST and is_json(head)
+
+
+def matters(exchange: "Exchange") -> bool:
+    """Does anybody ask what it says?"""
+    verdict, upstream = exchange.verdict, exchange.upstream
+    if verdict is not None and verdict.has_models:
+        return True
+    return holds(verdict) or (upstream is not None and upstream.models is not None)
+
+
 def grown(exchange: "Exchange", metering: Metering, size: int) -> None:
     """So much is held now, and more is to come."""
     if size > LARGEST and not metering.is_known:
@@ -107,8 +112,7 @@ def whole(exchange: "Exchange", metering: Metering, held: bytearray, trailers: F
     if metering.is_known:
         return
     size, found = len(held), None
-    matters = picks(exchange) or holds(exchange.verdict) or asked.may_stream(held)
-    if size <= LARGEST and matters:
+    if size <= LARGEST and (matters(exchange) or asked.may_stream(held)):
         found = asked.read(held)
     if found is not None and metering.looks and found.streams and not found.tells:
         ask_to_tell(exchange, metering, held)
@@ -132,9 +136,13 @@ def ask_to_tell(exchange: "Exchange", metering: Metering, held: bytearray) -> No
 def know(exchange: "Exchange", metering: Metering, found: asked.Asked | None, size: int) -> None:
     metering.is_known = True
     metering.asked = found
+    metering.model = "" if found is None else found.model
     exchange.deadline = NEVER  # nothing of it is with the upstream yet
-    if holds(exchange.verdict):
+    verdict = exchange.verdict
+    if holds(verdict):
         metering.hold = most_of(exchange, found, size)
+        exchange.ask_again()
+    elif verdict is not None and verdict.has_models:
         exchange.ask_again()
     else:
         exchange.forward()

@@ -53,7 +53,7 @@ class Metering:
 
     __slots__ = (
         "asked", "came", "core", "counts", "figures", "form", "hider", "hides", "hold", "is_known",
-        "is_whole", "looks", "reader", "trailers",
+        "is_whole", "looks", "model", "reader", "trailers",
     )  # fmt: skip
 
     def __init__(self, core: "Core", form: str) -> None:
@@ -67,6 +67,7 @@ class Metering:
         self.is_known = False  # the body, as far as it is looked at
         self.is_whole = False  # the answer
         self.asked: Asked | None = None
+        self.model = ""  # as the client says it
         self.hold: Hold = LEAST
         self.trailers: Fields = []  # of a body that was held
         self.reader: UsageReader | None = None

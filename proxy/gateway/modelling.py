@@ -3,11 +3,16 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from apikeys.gate.checks import models_on
+from apikeys.gate.request import Named
 from proxy.gateway import attempts
 from proxy.gateway.answers import Answer, lines_of
+from proxy.gateway.asking import may_look
 from proxy.gateway.balance import choose
+from proxy.gateway.metering import METERED
 from proxy.gateway.models import Choice, Models, listed, named_in, pick, renamed
 from proxy.gateway.paths import Kind
+from proxy.gateway.upgrade import nonce_of
 from proxy.gateway.upstreams import Target, Upstream
 
 if TYPE_CHECKING:
@@ -37,16 +42,24 @@ def target_of(exchange: "Exchange", upstream: Upstream, models: Models) -> Targe
     return target
 
 
+def named(exchange: "Exchange", upstream: Upstream) -> Named | None:
+    """As the gate asks. None: its body has not been looked at yet, and will be."""
+    head, metering = exchange.head, exchange.metering
+    if metering is not None and metering.is_known:
+        return names_of(exchange)
+    if upstream.form and head.method == METERED and may_look(head):
+        return None
+    return names_of(exchange)
+
+
 def names_of(exchange: "Exchange") -> tuple[list[str], bool]:
-    """The models that it names, and whether a body names one that is not known."""
+    """The models that it names, and whether it may use one that it does not name."""
     names = named_in(exchange.head.query)
     if not exchange.head.has_body:
-        return names, False
-    metering = exchange.metering
-    asked = None if metering is None else metering.asked
-    if asked is None or not asked.model:
-        return names, True
-    return [asked.model, *names], False
+        # What is said inside of a WebSocket nobody looks at.
+        return names, not names and bool(nonce_of(exchange.head))
+    model = "" if exchange.metering is None else exchange.metering.model
+    return ([model, *names], False) if model else (names, True)
 
 
 def rename(exchange: "Exchange", choice: Choice) -> None:
@@ -62,5 +75,18 @@ def rename(exchange: "Exchange", choice: Choice) -> None:
 
 
 def tell(exchange: "Exchange", upstream: Upstream, models: Models) -> None:
-    offered = [model for model in models.by_name.values() if model.is_active]
+    offered = [
+        model
+        for model in models.by_name.values()
+        if model.is_active and may_use(exchange, upstream, model.name)
+    ]
     exchange.answer(Answer(200, LINES, listed(offered, upstream.slug)))
+
+
+def may_use(exchange: "Exchange", upstream: Upstream, name: str) -> bool:
+    """Nothing is told of a key that was forgotten since it was judged."""
+    verdict, door = exchange.verdict, exchange.core.door
+    if verdict is None or verdict.key_id is None or not verdict.has_models:
+        return True
+    key = door.memory.find(verdict.key_id, door.fence.clock())
+    return key is not None and all(name in found for found in models_on(upstream.slug, key))

@@ -197,6 +197,12 @@ def head_of(exchange: "Exchange") -> RequestHead:
     return exchange.head if metering is None or metering.came is None else metering.came
 
 
+def names_matter(exchange: "Exchange", upstream: Upstream) -> bool:
+    """Does it matter which model a body names? The next one may name another."""
+    verdict = exchange.verdict
+    return upstream.models is not None or (verdict is not None and verdict.has_models)
+
+
 def can_pass(exchange: "Exchange", shown: Shown) -> bool:
     """Is everything that it came to the same for the next one?"""
     head, upstream = head_of(exchange), exchange.upstream
@@ -206,7 +212,7 @@ def can_pass(exchange: "Exchange", shown: Shown) -> bool:
         and exchange.route.kind in UPSTREAMS
         and upstream is not None
         and len(upstream.targets) == 1
-        and (upstream.models is None or not head.has_body)
+        and not (head.has_body and names_matter(exchange, upstream))
         and upstream.targets[0].turns is None  # else the next one has another credential
         and head.version == 11
         and head.keep_alive

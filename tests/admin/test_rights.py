@@ -50,7 +50,7 @@ def test_a_template_is_made_changed_and_removed_through_the_services(root: Clien
     assert [made.status_code, changed.status_code, gone.status_code] == [302, 302, 302]
     assert row.scopes == ["proxy:use", "usage:read"]
     assert row.max_scopes == ["jobs:read", "keys:read", "proxy:use", "usage:read", "videos:read"]
-    assert row.grants == [{"upstream": "llm", "methods": [], "paths": []}]
+    assert row.grants == [{"upstream": "llm", "methods": [], "paths": [], "models": []}]
     assert "90, at most 100" in listed
     assert not KeyTemplate.objects.exists()
     assert kinds("key-template:laptop") == [

@@ -18,12 +18,13 @@ from apikeys.models import ApiKey, Grant, IpRule, KeyTemplate
 from apikeys.requestlog.row import LogRow
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.scopes import holds
-from proxy.models import Price
+from proxy.models import Price, Target, UpstreamModel
 from tests import make
 from tests.apikeys import logs
 from tests.docs.pages import page, table_rows
 
 ADMIN = "/api/v1/admin/"
+OFFERS = f"{ADMIN}upstreams/{{slug}}/"
 KEYS = f"{ADMIN}keys"
 VERBS = {"GET": "view", "POST": "add", "PATCH": "change", "PUT": "change", "DELETE": "delete"}
 addresses = itertools.count(1)
@@ -104,6 +105,8 @@ class House:
     rule: IpRule = field(init=False)
     call: LogRow = field(default_factory=lambda: logs.call(timezone.now()))
     price: Price = field(init=False)
+    target: Target = field(init=False)
+    model: UpstreamModel = field(init=False)
 
     def __post_init__(self) -> None:
         self.key = make.key(self.alice).key
@@ -117,20 +120,27 @@ class House:
         )
         logs.log(self.call)
 
+        offering = make.upstream("offers", credential="x" * 20, usage_format="openai")
+        self.target = offering.targets.get()
+        self.model = UpstreamModel.objects.create(upstream=offering, name="m")
+
     def place(self, route: Route, caller: Caller) -> str:
         names = {
             f"{ADMIN}users/": self.alice.pk, f"{KEYS}/": self.key.pk,
             f"{ADMIN}grants/": self.grant.pk, f"{ADMIN}ip-rules/": self.rule.pk,
             f"{ADMIN}prices/": self.price.pk, f"{ADMIN}logs/": self.call.id,
+            f"{OFFERS}targets/": self.target.credentials.get().pk,
+            f"{OFFERS}models/": self.model.pk,
             "/api/v1/me/keys/": caller.own_key or self.key.pk,
         }  # fmt: skip
         slugs = {
-            f"{ADMIN}key-templates/": "laptop", f"{ADMIN}tiers/": "unused",
+            f"{ADMIN}key-templates/": "laptop", f"{ADMIN}tiers/": "unused", OFFERS: "offers",
             f"{ADMIN}upstreams/": "maps",
         }  # fmt: skip
         found = next((pk for start, pk in names.items() if route.path.startswith(start)), "")
         slug = next((slug for start, slug in slugs.items() if route.path.startswith(start)), "")
-        return route.path.replace("{id}", str(found)).replace("{slug}", slug)
+        path = route.path.replace("{id}", str(found)).replace("{slug}", slug)
+        return path.replace("{target_id}", str(self.target.pk))
 
     def body(self, route: Route, caller: Caller) -> dict[str, Any]:
         """Nothing where nothing is needed; KeyError never: an empty body is what is missing."""
@@ -152,6 +162,8 @@ class House:
             f"POST {ADMIN}upstreams": {"slug": "new", "name": "New"},
             f"PUT {ADMIN}upstreams/{{slug}}": {"name": "New", "targets": []},
             f"PATCH {ADMIN}upstreams/{{slug}}": {"is_active": False},
+            f"POST {OFFERS}targets/{{target_id}}/credentials": {"api_key": "x"},
+            f"POST {OFFERS}models": {"name": "new"},
             f"POST {ADMIN}prices": {"model": "x", "input_micro": 1, "output_micro": 2},
             f"PATCH {ADMIN}prices/{{id}}": {"input_micro": 5},
             f"POST {ADMIN}ip-rules": {"network": "198.51.100.0/24"},

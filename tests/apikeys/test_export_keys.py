@@ -69,7 +69,7 @@ def test_json_lines_have_every_field(issued, admin_api):
     assert answer["Content-Type"] == "application/jsonl"
     assert tuple(row) == NAMES
     assert row["owner"] == {"id": str(issued.key.owner_id), "username": "alice"}
-    assert row["grants"] == [{"upstream": "llm", "methods": ["GET"], "paths": []}]
+    assert row["grants"] == [{"upstream": "llm", "methods": ["GET"], "paths": [], "models": []}]
     assert row["limit_overrides"] == {"requests_per_day": 5}
     assert row["created_at"].endswith("Z")
 

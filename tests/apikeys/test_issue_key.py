@@ -55,7 +55,7 @@ def test_the_json_of_a_key_is_the_contracts(admin_api):
 
 def test_everything_that_can_be_said_is_kept(admin_api):
     own = make.tier("own", requests_per_day=5)
-    grant = {"upstream": "llm", "methods": ["POST"], "paths": ["/v1/"]}
+    grant = {"upstream": "llm", "methods": ["POST"], "paths": ["/v1/"], "models": ["m"]}
     said = {
         "description": "d", "scopes": ["proxy:use"], "tier": own.slug, "metadata": {"a": [1, None]},
         "allowed_networks": ["192.0.2.0/24", "2001:db8::/32"], "rotate_every_days": 30,

@@ -12,7 +12,7 @@ from tests.apikeys.calls import KEYS, client, pointers
 
 pytestmark = pytest.mark.django_db
 TEMPLATES = "/api/v1/admin/key-templates"
-GRANT = {"upstream": "llm", "methods": ["POST"], "paths": ["/v1/"]}
+GRANT = {"upstream": "llm", "methods": ["POST"], "paths": ["/v1/"], "models": []}
 FULL = {
     "slug": "laptop", "description": "A member's own computer", "key_type": "user", "role": "",
     "scopes": ["proxy:use"], "tier": "starter", "expires_in_days": 90, "rotate_every_days": 30,

@@ -106,6 +106,36 @@ def test_a_service_gives_upstreams_within_its_own_grants():
     assert refusal(caller.post(KEYS, body | {"tier": "enterprise"})) == "upstream_forbidden"
 
 
+def test_models_are_given_within_the_makers_own():
+    maker = make.service_key()
+    ApiKey.objects.filter(pk=maker.key.pk).update(scopes=["proxy:use"])
+    Grant.objects.create(key=maker.key, upstream="llm", models=["small", "large"])
+    caller, body = client(maker.secret), SERVICE | {"scopes": ["proxy:use"]}
+
+    def give(*models):
+        grants = [{"upstream": "llm", "models": models}]
+        return caller.post(KEYS, body | {"grants": grants})
+
+    assert give("small").json()["grants"][0]["models"] == ["small"]
+    assert give("large", "small").status_code == 201
+    for models in ([], ["tiny"], ["small", "tiny"], ["Small"]):
+        assert refusal(give(*models)) == "upstream_forbidden"
+
+
+def test_a_members_models_bind_the_keys_made_with_its_key():
+    alice = make.member()
+    Grant.objects.create(member=alice, upstream="llm", models=["small", "large"])
+    caller = client(limited(alice, grants=[{"upstream": "llm", "models": ["small"]}]).secret)
+
+    def give(*models):
+        grants = [{"upstream": "llm", "models": models}]
+        return caller.post(MINE, {"name": "x", "grants": grants})
+
+    assert give("small").status_code == 201
+    for models in ([], ["large"], ["small", "large"]):
+        assert refusal(give(*models)) == "upstream_forbidden"
+
+
 def test_a_member_gives_scopes_of_the_calling_key_only():
     weak = limited(scopes=["keys:read", "keys:write"])
     caller = client(weak.secret)
@@ -134,7 +164,7 @@ def test_a_members_own_grants_bind_the_keys_made_with_it():
 
     made = caller.post(MINE, {"name": "x"}).json()
 
-    assert made["grants"] == [{"upstream": "echo", "methods": ["GET"], "paths": []}]
+    assert made["grants"] == [{"upstream": "echo", "methods": ["GET"], "paths": [], "models": []}]
     for grants in ([], [{"upstream": "llm"}], [{"upstream": "echo"}]):
         answer = caller.post(MINE, {"name": "x", "grants": grants})
         assert refusal(answer) == "upstream_forbidden"

@@ -102,7 +102,7 @@ def test_a_keys_grant_is_in_its_json_and_raises_its_version(admin_api):
     after = admin_api.get(path).json()
     admin_api.delete(f"{GRANTS}/{made['id']}")
 
-    assert after["grants"] == [{"upstream": "llm", "methods": [], "paths": []}]
+    assert after["grants"] == [{"upstream": "llm", "methods": [], "paths": [], "models": []}]
     assert after["version"] == before + 1
     assert admin_api.get(path).json()["version"] == before + 2
 

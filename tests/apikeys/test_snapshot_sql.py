@@ -136,7 +136,7 @@ def test_grants_of_tier_member_and_key_are_told_apart():
     alice = make.member()
     key = make.key(alice).key
     GrantRow.objects.create(member=alice, upstream="llm", methods=["POST"], paths=["/v1/"])
-    GrantRow.objects.create(key=key, upstream="llm")
+    GrantRow.objects.create(key=key, upstream="llm", models=["small"])
 
     found = snapshot_of(key)
 
@@ -144,7 +144,9 @@ def test_grants_of_tier_member_and_key_are_told_apart():
         Grant("echo", (), ()),
         Grant("llm", ("POST",), ("/v1/",)),
     }
-    assert found.key_grants == (Grant("llm", (), ()),)
+    assert found.key_grants == (Grant("llm", (), (), ("small",)),)
+    assert found.has_models
+    assert not snapshot_of(make.key(make.member("bob")).key).has_models
 
 
 def test_a_service_key_without_owner_has_a_snapshot():

@@ -12,7 +12,7 @@ from tests.apikeys.calls import KEYS, MINE, client, code, pointers
 
 pytestmark = pytest.mark.django_db
 DAY, MINUTE = "requests_per_day", "requests_per_minute"
-GRANT = {"upstream": "llm", "methods": ["POST"], "paths": ["/v1/"]}
+GRANT = {"upstream": "llm", "methods": ["POST"], "paths": ["/v1/"], "models": []}
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_of_two_who_read_the_same_version_the_second_is_told(admin_api):
 def test_grants_are_replaced_as_a_whole(admin_api):
     key = make.key().key
     Grant.objects.create(key=key, upstream="old")
-    new = [{"upstream": "echo", "methods": ["GET"], "paths": []}]
+    new = [{"upstream": "echo", "methods": ["GET"], "paths": [], "models": []}]
 
     assert admin_api.patch(f"{KEYS}/{key.pk}", {"grants": new}).json()["grants"] == new
     assert admin_api.patch(f"{KEYS}/{key.pk}", {"grants": []}).json()["grants"] == []

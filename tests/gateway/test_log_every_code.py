@@ -18,6 +18,7 @@ from tests import make
 from tests.gateway.conftest import Database, Start
 from tests.gateway.limited import limited
 from tests.gateway.processes import Gateway, environment, request
+from tests.gateway.refused_models import not_granted, off_the_list
 from tests.gateway.test_ip_rules import BLOCKED, rule
 from tests.gateway.test_lock_out import unknown
 from tests.gateway.test_log_rows import row_of
@@ -64,15 +65,6 @@ class Place:
 
 
 Provoke = Callable[[Place], Answer]
-
-
-def off_the_list(place: Place) -> Answer:
-    slug = f"c{uuid.uuid4().hex[:8]}"
-    with place.database.rows():
-        make.upstream(slug, usage_format="openai", models_only=True)
-    secret = place.database.key_for(slug, slug)
-    body = b'{"model": "m"}'
-    return place.gateway.ask(request("POST", f"/proxy/{slug}/x", secret, JSON, body=body))
 
 
 def suspended(place: Place) -> Answer:
@@ -160,7 +152,8 @@ CASES: Final[dict[str, list[Provoke]]] = {
     "quota_exceeded": [lambda p: over(p, requests_per_month=1)],
     "upstream_unknown": [lambda p: p.get("/proxy/gone/x"), lambda p: p.get("/v1/models")],
     "path_unknown": [lambda p: p.get("/auth/verify?dialect=caddy&upstream=echo")],
-    "model_unknown": [off_the_list],
+    "model_unknown": [lambda p: off_the_list(p.gateway, p.database)],
+    "model_forbidden": [lambda p: not_granted(p.gateway, p.database)],
     "path_refused": [lambda p: p.get("/proxy/echo/.."), lambda p: p.get("/%70roxy/echo/x")],
     "bad_request": [
         lambda p: p.raw("GET /proxy/echo/x HTTP/1.1\r\nHost: x\r\nbad line\r\n\r\n"),

@@ -85,6 +85,22 @@ def test_one_that_does_not_open_stops_no_upgrade_and_counts_as_one(older: Databa
     assert [fault for fault in faults if "upstream lost" in fault] == faults != []
 
 
+def test_the_release_before_writes_on_the_new_schema(older: Database) -> None:
+    """It names no column that came later."""
+    with older.rows():
+        call_command("migrate", "proxy", verbosity=0)
+        seed({"new": None})
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO apikeys_grant (tier_id, upstream, methods, paths, created_at)"
+                " VALUES ('starter', 'new', '{}', '{}', now()) RETURNING models"
+            )
+            assert cursor.fetchone() == ([],)
+
+    table, faults = table_of(older)
+    assert (len(table.by_slug[b"new"].targets), faults) == (1, [])
+
+
 def test_a_change_of_one_is_followed_and_the_migration_goes_back(older: Database) -> None:
     triggers = "SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = %s"
     with older.rows():

@@ -113,7 +113,12 @@ def as_shown(key: ApiKey, now: datetime) -> dict[str, Any]:
         "is_active": key.is_usable(now),
         "limit_overrides": {row.name: row.value for row in of(key, "limit_overrides")},
         "grants": [
-            {"upstream": row.upstream, "methods": row.methods, "paths": row.paths}
+            {
+                "upstream": row.upstream,
+                "methods": row.methods,
+                "paths": row.paths,
+                "models": row.models,
+            }
             for row in of(key, "grants")
         ],
     }
