@@ -174,6 +174,17 @@ def test_the_same_head_with_another_body_is_another_call(house: Offering) -> Non
     assert status(b'{"model":"small"}') == 200
 
 
+def test_a_stream_that_is_asked_what_it_used_has_the_other_name_too(house: Offering) -> None:
+    house.offers("small", sent_as="a-longer-name")
+    body = '{"model":"small","stream":true,"messages":[]}'
+
+    answer = house.ask(body, path="/chat/completions")
+
+    asked = json.loads(sent(answer)[1])
+    assert (asked["model"], asked["stream_options"]) == ("a-longer-name", {"include_usage": True})
+    assert f"content-length: {len(sent(answer)[1])}".encode() in answer.body.lower()
+
+
 def test_a_model_whose_targets_are_gone_goes_nowhere_else(house: Offering) -> None:
     house.offers("small", targets=[f"{house.base_url}/eu"])
     house.change(targets=[{"base_url": house.base_url}])
