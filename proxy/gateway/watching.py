@@ -62,7 +62,7 @@ class Watch:
                 self.asking.add(target.id)
                 target.health.asked_at = now
                 self.core.spawn(self.ask(upstream, target))
-        table.out &= out.keys()
+        table.out.intersection_update(out)  # in place: every target tells this very set
         if out.keys() != self.told and self.writing is None:
             self.writing = self.core.spawn(self.write(out))
 

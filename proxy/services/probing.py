@@ -77,15 +77,8 @@ def rows_of(slug: str) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(ONE_SQL, [slug])
         rows = [Row._make(row) for row in cursor.fetchall()]
-    # On Django's connections JSON comes as text.
-    return [
-        row._replace(
-            is_active=True,
-            header_rules=json.loads(row.header_rules),
-            models=json.loads(row.models),
-        )
-        for row in rows
-    ]
+    # On Django's connections jsonb comes as text.
+    return [row._replace(is_active=True, header_rules=json.loads(row.header_rules)) for row in rows]
 
 
 def ask(rows: list[Row], path: str) -> list[Found]:

@@ -124,7 +124,7 @@ def test_the_environments_upstreams_are_what_the_import_makes(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute(ROWS_SQL)
         rows = [Row._make(row) for row in cursor.fetchall()]
-    rows = [row._replace(header_rules=[], models=[]) for row in rows if row.models == "[]"]
+    rows = [row._replace(header_rules=[]) for row in rows if row.header_rules == "[]"]
     imported, known = Table(), Table()
     imported.replace([*rows], ring, "1")
     known.replace([row_of(each, ring) for each in given], ring, "")
