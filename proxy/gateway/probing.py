@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from proxy.gateway.upstreams import Target, Upstream
 
 AGAIN: Final = 0.5  # seconds between two probes of a target that is out
-CONNECT_SECONDS: Final = 1.0  # a connection that takes longer is tried anew
+CONNECT_SECONDS: Final = 1.0  # who is out is tried anew rather than waited for
 ANSWER_SECONDS: Final = 5.0
 WELL: Final = range(200, 400)
 NOBODY: Final = Client(address="127.0.0.1", scheme=b"http", host=b"")
@@ -83,8 +83,10 @@ class Probe:
 async def ask(core: "Core", upstream: "Upstream", target: "Target") -> None:
     """One probe; what it finds is noted."""
     pool = core.pool(target.endpoint)
+    is_out = bool(target.health.since)
+    patience = min(upstream.connect, CONNECT_SECONDS) if is_out else upstream.connect
     try:
-        side = await pool.acquire(min(upstream.connect, CONNECT_SECONDS))
+        side = await pool.acquire(patience)
     except PoolBusyError:
         return  # who has so much to do needs no probe
     except (TimeoutError, OSError):
