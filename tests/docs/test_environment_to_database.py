@@ -4,8 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +11,11 @@ from typing import NamedTuple
 import pytest
 
 from tests import make
+from tests.docs.installation import installation
 from tests.docs.pages import ROOT, fenced, page
-from tests.gateway.conftest import Database, own_database, starting
-from tests.gateway.households import command
+from tests.gateway.conftest import Database
 from tests.gateway.processes import Gateway
-from tests.gateway.wire import Server, tcp_server, within
+from tests.gateway.wire import Server, tcp_server
 
 pytestmark = pytest.mark.slow
 
@@ -36,39 +34,22 @@ class House(NamedTuple):
 
 
 @pytest.fixture
-def short() -> Iterator[Path]:
-    """A unix socket's path ends at 107 bytes."""
-    with tempfile.TemporaryDirectory(prefix="guide-") as path:
-        yield Path(path)
-
-
-@pytest.fixture
-def house(migrated: Database, short: Path, tmp_path: Path) -> Iterator[House]:
+def house(migrated: Database, tmp_path: Path) -> Iterator[House]:
     upstream = tcp_server()
-    with own_database(migrated, f"guide{uuid.uuid4().hex[:6]}") as database:
-        given = {"DATABASE_URL": database.url, "DJANGO_SOCKET": str(short / "django.sock")}
-        django = command("serve", tmp_path / "django.log", given)
-        try:
-            with starting(database, short) as start:
-                gateway = start(1, **given).wait_until_listening()
-                assert within(90, lambda: gateway.get("/readyz").status == 200)
-                values = given | told(database, gateway, upstream, tmp_path)
-                yield House(database, gateway, upstream, values)
-        finally:
-            django.kill()
-            django.wait()
+    with installation(migrated, tmp_path) as installed:
+        values = installed.environment | installed.values
+        values |= told(installed.database, upstream, tmp_path)
+        yield House(installed.database, installed.gateway, upstream, values)
     upstream.stop()
 
 
-def told(database: Database, gateway: Gateway, upstream: Server, place: Path) -> dict[str, str]:
+def told(database: Database, upstream: Server, place: Path) -> dict[str, str]:
     """What the guide says that its lines expect."""
     for name, text in (("first", FIRST), ("second", SECOND)):
         (place / name).write_text(f"{text}\n")
     with database.rows():
         key = make.key(make.member("alice", tier="starter")).secret
     return {
-        "URL": f"http://127.0.0.1:{gateway.port}",
-        "ADMIN_TOKEN": os.environ["ADMIN_TOKEN"],
         "KEY": key,
         "LLM_URL": f"http://127.0.0.1:{upstream.port}/v1",
         "LLM_KEY_FILE": str(place / "first"),

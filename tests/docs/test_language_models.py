@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests import make
+from tests.docs.installation import installation
 from tests.docs.pages import page
-from tests.docs.test_environment_to_database import short
-from tests.gateway.conftest import Database, own_database, starting
-from tests.gateway.households import command
+from tests.gateway.conftest import Database
 from tests.gateway.llm import SECRET, TEXT, USAGE, OpenAI
 from tests.gateway.misbehaving import says
 from tests.gateway.processes import Gateway
@@ -30,8 +28,6 @@ GIVEN = {"URL", "ADMIN_TOKEN", "MEMBER", "LLM_URL", "LLM_KEY"}
 MODELS = b'{"object": "list", "data": []}'
 ALL = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
-__all__ = ["short"]  # a fixture
-
 
 class House(NamedTuple):
     gateway: Gateway
@@ -40,30 +36,16 @@ class House(NamedTuple):
 
 
 @pytest.fixture
-def house(migrated: Database, short: Path, tmp_path: Path) -> Iterator[House]:
+def house(migrated: Database, tmp_path: Path) -> Iterator[House]:
     vendor = tcp_server()
     OpenAI(vendor)
     vendor.on("/v1/models", says(ALL % (len(MODELS), MODELS)))
-    with own_database(migrated, f"walk{uuid.uuid4().hex[:6]}") as database:
-        given = {"DATABASE_URL": database.url, "DJANGO_SOCKET": str(short / "django.sock")}
-        django = command("serve", tmp_path / "django.log", given)
-        try:
-            with starting(database, short) as start:
-                gateway = start(1, **given).wait_until_listening()
-                assert within(90, lambda: gateway.get("/readyz").status == 200)
-                with database.rows():
-                    member = make.member("alice")
-                values = {
-                    "URL": f"http://127.0.0.1:{gateway.port}",
-                    "ADMIN_TOKEN": os.environ["ADMIN_TOKEN"],
-                    "MEMBER": str(member.pk),
-                    "LLM_URL": f"http://127.0.0.1:{vendor.port}",
-                    "LLM_KEY": SECRET,
-                }
-                yield House(gateway, vendor, values)
-        finally:
-            django.kill()
-            django.wait()
+    with installation(migrated, tmp_path) as installed:
+        with installed.database.rows():
+            member = make.member("alice")
+        place = f"http://127.0.0.1:{vendor.port}"
+        own = {"MEMBER": str(member.pk), "LLM_URL": place, "LLM_KEY": SECRET}
+        yield House(installed.gateway, vendor, installed.values | own)
     vendor.stop()
 
 
