@@ -34,6 +34,7 @@ GROUPS: Final = {
         Page("Upstreams", "dns", "proxy.upstream"),
         Page("Models", "smart_toy", "proxy.upstreammodel"),
         Page("Upstream credentials", "vpn_key", "proxy.targetcredential"),
+        Page("Prices", "sell", "proxy.price"),
     ],
     "Records": [
         Page("Events", "history", "events.event"),
