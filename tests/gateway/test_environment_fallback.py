@@ -137,8 +137,8 @@ def test_a_start_without_the_database_and_its_return(
     assert len(own.fetch(CREATED)) == 2
 
     with own.rows():  # the table is changed, and wins from now on
-        elsewhere = [WantedTarget(f"http://127.0.0.1:{upstream.port}")]
-        change_upstream("llm", {}, elsewhere, actor="test")
+        there = WantedTarget(f"http://127.0.0.1:{upstream.port}")
+        change_upstream("llm", {}, [there], actor="test")
     own.settle()
     assert within(RECOVERY, lambda: gateway.get("/proxy/llm/table", key).status == 200)
     assert b"Authorization" not in upstream.heads_of("/table")[0]
@@ -151,6 +151,5 @@ def test_a_start_without_the_database_and_its_return(
     assert within(RECOVERY, lambda: again.get("/proxy/llm/table", key).status == 200)
     assert len(upstream.heads_of("/table")) == 2
     assert told.accepted == count
-    said = "".join([*gateway.lines, *again.lines])
-    assert SECRET not in said
+    assert SECRET not in "".join([*gateway.lines, *again.lines])
     assert gateway.errors() == again.errors() == []
