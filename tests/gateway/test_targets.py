@@ -9,9 +9,11 @@ import pytest
 
 from accounts.models import User
 from apikeys.models import LimitOverride
+from tests import make
 from tests.gateway.conftest import Database, Start
 from tests.gateway.misbehaving import close, says
 from tests.gateway.processes import Gateway, request
+from tests.gateway.test_log_sampling import figure
 from tests.gateway.trio import free_port, servers, upstream_of
 from tests.gateway.wire import Cut, Server, Wire, within
 
@@ -219,6 +221,21 @@ def test_who_fails_is_left_alone_and_tried_again(group: Groups) -> None:
     assert three.seen()[0] - before == answers[503]
     bad.on("/it", says(OK))
     assert within(20, lambda: three.call() == 200 and three.seen()[0] > before + answers[503] + 3)
+
+
+def test_who_is_out_stays_out_when_the_upstream_changes(group: Groups, database: Database) -> None:
+    three = group(2, free_port(), failure_threshold=2)
+    rows = "SELECT 1 FROM proxy_outage o JOIN proxy_target t ON t.id = o.target_id"
+    rows += " JOIN proxy_upstream u ON u.id = t.upstream_id WHERE u.slug = %s"
+    assert within(20, lambda: three.call() == 200 and bool(database.fetch(rows, three.slug)))
+    with database.rows():
+        scraper = make.service_key("metrics").secret
+    before = figure(three.gateway, scraper, "upstream_fail_overs_total")
+
+    database.change("UPDATE proxy_upstream SET request_weight = 2 WHERE slug = %s", three.slug)
+
+    assert [three.call() for _ in range(30)] == [200] * 30
+    assert figure(three.gateway, scraper, "upstream_fail_overs_total") == before
 
 
 def test_where_most_are_out_all_are_tried(group: Groups) -> None:
