@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from apikeys.gate.forwarded import peer_address
-from apikeys.gate.request import GateRequest
+from apikeys.gate.request import GateRequest, Named
 from apikeys.requestlog.row import PATH_LENGTH
 from momentry.common.ownkeys import without_keys
 from proxy.gateway.answers import Answer, lines_of
@@ -44,7 +44,13 @@ def gate_request(exchange: "Exchange") -> GateRequest:
         upstream=slug.decode(),
         rest=path.decode("latin-1"),
         weight=upstream.request_weight if upstream else 1,
+        models=unseen,
     )
+
+
+def unseen() -> Named:
+    """Its body passes by elsewhere: it may name any model (decision 017)."""
+    return (), True
 
 
 def question_of(exchange: "Exchange") -> Question:
