@@ -10,6 +10,7 @@ import pytest
 from tests import make
 from tests.gateway.conftest import Database, Start
 from tests.gateway.handshake import accepted, opened
+from tests.gateway.misbehaving import hang, says
 from tests.gateway.processes import Gateway, request
 from tests.gateway.test_log_sampling import figure
 from tests.gateway.wire import Server, Wire, within
@@ -112,7 +113,7 @@ def test_a_websocket_is_slow_by_its_handshake(
 
 def test_a_refusal_that_came_late_is_slow(start: Start, key: str, upstream: Server) -> None:
     path = f"/slow-{uuid.uuid4().hex}"
-    upstream.on(path, late)
+    upstream.on(path, says(b"", hang))
     gateway = start(SLOW_REQUEST_MS="300").wait_until_ready()
 
     assert gateway.get(f"/proxy/quick{path}", key).status == 504
