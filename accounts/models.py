@@ -65,6 +65,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     last_sequence = models.PositiveBigIntegerField(
         default=0, editable=False, help_text="Newest webhook of this member that was applied."
     )
+    wordpress_username = models.CharField(
+        max_length=60, blank=True, default="", db_default="", editable=False,
+        help_text="What WordPress says where staff chose another name; empty: the same.",
+    )  # fmt: skip
+    wordpress_email = models.CharField(
+        max_length=100, blank=True, default="", db_default="", editable=False
+    )
     username = models.CharField(max_length=60)
     email = models.EmailField(max_length=100, blank=True)
     display_name = models.CharField(max_length=250, blank=True)
@@ -78,6 +85,26 @@ class User(AbstractBaseUser, PermissionsMixin):
     sftpgo_username = models.CharField(max_length=60, null=True, blank=True, unique=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
     status_reason = models.CharField(max_length=200, blank=True)
+    # Beside the status: a conflict or a deletion in between must not undo a suspension.
+    suspended_by = models.CharField(
+        max_length=60, blank=True, default="", db_default="", editable=False,
+        help_text="Who suspended, as events name them; empty when nobody did.",
+    )  # fmt: skip
+    suspension_reason = models.CharField(
+        max_length=200, blank=True, default="", db_default="", editable=False
+    )
+    welcome_due = models.BooleanField(
+        default=False, db_default=False, editable=False,
+        help_text="The welcome is still to be sent.",
+    )  # fmt: skip
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    purged_at = models.DateTimeField(
+        null=True, blank=True, editable=False,
+        help_text="Personal data erased; the tombstone stays.",
+    )  # fmt: skip
+    version = models.PositiveIntegerField(
+        default=1, db_default=1, editable=False, help_text="Rises with each change; the ETag."
+    )
     is_staff = models.BooleanField(default=False, help_text="May log in to the admin.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -108,6 +135,9 @@ class User(AbstractBaseUser, PermissionsMixin):
             ),
             models.CheckConstraint(name="user_status_known", condition=Q(status__in=Status.values)),
         ]
+        indexes = [
+            models.Index(fields=["id"], name="user_pending", condition=Q(status=Status.PENDING))
+        ]
 
     def __str__(self) -> str:
         return self.username
@@ -120,3 +150,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def is_member(self) -> bool:
         return not self.is_staff
+
+    @property
+    def is_local(self) -> bool:
+        """Made here, so the profile is changed here; WordPress is the source of its own."""
+        return self.wordpress_id is None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.utils import timezone
 
@@ -24,10 +24,11 @@ FIRST_DELAY: Final = timedelta(seconds=10)
 LONGEST_DELAY: Final = timedelta(hours=1)
 
 
-@veils("text")
+@veils("text", "html")
 class Letter(NamedTuple):
     subject: str
     text: str
+    html: str = ""
 
 
 Renderer = Callable[[Mail], Letter]
@@ -85,9 +86,12 @@ def send_again(mail: Mail, *, actor: str) -> bool:
 
 def deliver(mail: Mail) -> None:
     letter = RENDERERS[mail.template](mail)
-    message = EmailMessage(letter.subject, letter.text, to=[mail.recipient or ""])
+    message = EmailMultiAlternatives(letter.subject, letter.text, to=[mail.recipient or ""])
+    if letter.html:
+        message.attach_alternative(letter.html, "text/html")
     # The same id on every attempt: a retry after a lost answer is the same message.
     message.extra_headers["Message-ID"] = f"<{mail.id}@momentry>"
+    message.extra_headers["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence notices
     message.send()
 
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from celery.schedules import crontab
-
 from momentry.common.egress.allowed import read_allowed
 from momentry.common.env import Environment, fail
 from momentry.database import database
+from momentry.schedule import BEAT as CELERY_BEAT_SCHEDULE  # noqa: F401  Celery reads it
+from momentry.smtp import mail_settings
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -43,6 +43,8 @@ CLAIM_LINK_TTL = timedelta(
 KEY_ROTATION_GRACE = timedelta(
     seconds=env.integer("KEY_ROTATION_GRACE_SECONDS", 86_400, low=0, high=2_592_000)
 )
+LINK_BY_EMAIL = env.boolean("LINK_BY_EMAIL", False)
+MEMBER_PURGE_AFTER = timedelta(days=env.integer("MEMBER_PURGE_DAYS", 30, low=1, high=3650))
 KEY_PURGE_AFTER = timedelta(days=env.integer("KEY_PURGE_DAYS", 90, low=1, high=3650))
 RATE_LIMIT_MAX_ATTEMPTS = env.integer("RATE_LIMIT_MAX_ATTEMPTS", 5, low=1, high=100_000)
 RATE_LIMIT_WINDOW_SECONDS = env.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1, high=86_400)
@@ -211,8 +213,8 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 DEFAULT_FROM_EMAIL = f"momentry@{urlsplit(PUBLIC_URL).hostname}"
+globals().update(mail_settings(env))  # EMAIL_*
 
 CELERY_BROKER_URL = (
     REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
@@ -222,16 +224,6 @@ CELERY_BROKER_URL = (
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-# Times in UTC. Beat writes these rows at each start; docs/operations.md lists them.
-CELERY_BEAT_SCHEDULE = {
-    "roll-up-usage": {"task": "apikeys.tasks.roll_up_usage", "schedule": crontab("15")},
-    "purge-holds": {"task": "apikeys.tasks.purge_holds", "schedule": crontab("50")},
-    "log-partitions": {"task": "apikeys.tasks.make_log_partitions", "schedule": crontab("40", "0")},
-    "roll-up-late": {"task": "apikeys.tasks.roll_up_late_usage", "schedule": crontab("25", "1")},
-    "purge-logs": {"task": "apikeys.tasks.purge_request_logs", "schedule": crontab("0", "2")},
-    "purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("0", "3")},
-    "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
-}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 UNFOLD = {

@@ -8,7 +8,6 @@ class ProvisioningConfig(AppConfig):
     verbose_name = "Provisioning"
 
     def ready(self) -> None:
-        from events import mail  # noqa: PLC0415  models load after the app registry
-        from provisioning.letters import render_welcome  # noqa: PLC0415  models load after the app registry
+        from provisioning import letters  # noqa: PLC0415  models load after the app registry
 
-        mail.register("welcome", render_welcome)
+        letters.register()

@@ -1,30 +1,78 @@
-"""The letters of this app as text; the relay asks for them by template name as it sends."""
+"""The letters of this app, from templates in mail/<locale>/: the relay renders them as it sends.
+
+The first line of a .txt is the subject. A stored letter holds ids only.
+"""
+
+from typing import Any, Final
 
 from django.conf import settings
+from django.template.loader import render_to_string
 
+from accounts.models import User
+from events import mail
 from events.mail import Letter
 from events.models import Mail
 from provisioning.models import ClaimLink
-from provisioning.services.claims import claim_url
+from provisioning.services.claims import claim_url, is_good
 
-WELCOME = """Hello {name},
-
-your account on {site} is ready. Fetch your API key here (the link works once and until {expires}):
-
-  {link}
-
-Keep the key like a password: it is shown one single time.
-"""
+LETTERS: Final = ("suspended", "resumed", "deleted", "email_changed")
+HAN: Final = frozenset({"hant", "tw", "hk", "mo"})
+LONGEST_NAME: Final = 60
 
 
-def render_welcome(mail: Mail) -> Letter:
-    link = ClaimLink.objects.select_related("key__owner").get(pk=mail.context["claim"])
-    owner = link.key.owner
-    name = (owner.display_name or owner.username) if owner else "there"
-    text = WELCOME.format(
-        name=name,
-        site=settings.PUBLIC_URL,
-        expires=link.expires_at.strftime("%Y-%m-%d %H:%M UTC"),
-        link=claim_url(link),
-    )
-    return Letter("Your API key is waiting", text)
+def register() -> None:
+    mail.register("welcome", render_welcome)
+    for template in LETTERS:
+        mail.register(template, render_notice)
+
+
+def render_welcome(letter: Mail) -> Letter:
+    """The link is left out where it opens nothing any more: a letter may be sent late."""
+    link = ClaimLink.objects.select_related("key__owner").filter(pk=letter.context["claim"]).first()
+    member = member_of(letter, link)
+    context: dict[str, Any] = {}
+    if link is not None and is_good(link):
+        context = {"link": claim_url(link), "expires": link.expires_at}
+    if member is not None and member.sftpgo_username:
+        context |= sftp_of(member)
+    return render(letter, member, context)
+
+
+def render_notice(letter: Mail) -> Letter:
+    days = settings.MEMBER_PURGE_AFTER.days
+    return render(letter, member_of(letter, None), {"days": days})
+
+
+def member_of(letter: Mail, link: ClaimLink | None) -> User | None:
+    """Letters that were queued by an older release name no member."""
+    found = User.objects.filter(pk=letter.context.get("member")).first()
+    return found or (link.key.owner if link else None)
+
+
+def sftp_of(member: User) -> dict[str, Any]:
+    """What of SFTP is configured; nothing without a host."""
+    host = getattr(settings, "SFTPGO_PUBLIC_HOST", "")
+    port = getattr(settings, "SFTPGO_PUBLIC_PORT", 22)
+    return {"sftp_host": host, "sftp_port": port, "sftp_username": member.sftpgo_username}
+
+
+def render(letter: Mail, member: User | None, context: dict[str, Any]) -> Letter:
+    locale = locale_of(letter.locale)
+    place = f"mail/{locale}/{letter.template}"
+    name = plain(member.display_name or member.username) if member else ""
+    context = {**context, "name": name, "site": settings.PUBLIC_URL, "locale": locale}
+    subject, _, text = render_to_string(f"{place}.txt", context).partition("\n")
+    subject = plain(subject)
+    return Letter(subject, text, render_to_string(f"{place}.html", {**context, "subject": subject}))
+
+
+def plain(text: str) -> str:
+    """One line of what can be seen: no line feeds for headers, nothing that turns text around."""
+    seen = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(seen.split())[:LONGEST_NAME]
+
+
+def locale_of(text: str) -> str:
+    """Of a WordPress locale such as ``zh_TW``; English where there is no translation."""
+    language, *rest = text.replace("_", "-").lower().split("-")
+    return "zh-hant" if language == "zh" and HAN.intersection(rest) else "en"

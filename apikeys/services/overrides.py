@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from accounts.models import Status, User
 from apikeys.models import ApiKey, LimitOverride, RequestLimit
@@ -49,6 +50,7 @@ def set_member_limits(member_id: UUID, wanted: Overrides, *, actor: str) -> dict
     before = overrides_of(member.limit_overrides.all())
     if before != wanted:
         save_overrides(wanted, member=member)
+        User.objects.filter(pk=member.pk).update(version=F("version") + 1)
         subject = f"member:{member.pk.hex}"
         limits = {"before": before, "after": dict(wanted)}
         record(Kind.MEMBER_LIMITS_CHANGED, actor=actor, subject=subject, **limits)

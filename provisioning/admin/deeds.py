@@ -4,7 +4,6 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from accounts import services as accounts
 from accounts.models import Status, User
 from momentry.common.staff import Deed, Order
 from provisioning.services import members
@@ -14,11 +13,11 @@ DELETE: Final = "accounts.delete_user"
 
 
 def suspend(member: User, order: Order) -> bool:
-    return accounts.suspend(member, reason=order.reason or "by staff", actor=order.actor)
+    return members.suspend_member(member, reason=order.reason or "by staff", actor=order.actor)
 
 
 def resume(member: User, order: Order) -> bool:
-    return accounts.resume(member, actor=order.actor)
+    return members.resume_member(member, actor=order.actor)
 
 
 def delete(member: User, order: Order) -> bool:

@@ -16,7 +16,6 @@ from django.utils.html import format_html_join
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.forms import AdminPasswordChangeForm
 
-from accounts import services as accounts
 from accounts.models import Status, User
 from apikeys.admin.keys import KeyInline
 from apikeys.admin.limits import MemberLimits
@@ -240,7 +239,7 @@ class MemberAdmin(AccountAdmin, MemberLimits, RefusalsShown[User]):  # type: ign
 
 def save_changes(member: User, form: MemberForm, actor: str) -> None:
     """The profile and the rest, each through its service."""
-    accounts.update_profile(member, form.profile(), actor=actor)
+    members.update_profile(member, form.profile(), actor=actor)
     names = ("tier", "quota_size", *RIGHTS)
     rest = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
-    accounts.change_member(member, actor=actor, **rest)
+    members.change_member(member, actor=actor, **rest)

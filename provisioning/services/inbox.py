@@ -16,7 +16,6 @@ from provisioning.wordpress import Snapshot
 
 HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 PREFIX: Final = "whsec_"
-SUSPENDED_THERE: Final = "suspended in WordPress"
 SHORTEST_SECRET: Final = 24  # bytes, the least Standard Webhooks allows
 
 
@@ -87,7 +86,7 @@ def apply(site: Site, snapshot: Snapshot) -> tuple[User | None, Outcome]:
     if member is None:
         member = arrive(site, snapshot, actor)
     elif member.status != Status.DELETED:
-        accounts.update_profile(member, snapshot.profile, actor=actor)
+        members.update_for_site(member, snapshot.profile, actor=actor)
     follow_status(member, snapshot, actor)
     User.objects.filter(pk=member.pk).update(last_sequence=snapshot.sequence)
     conflict = member.status == Status.PENDING
@@ -104,13 +103,13 @@ def arrive(site: Site, snapshot: Snapshot, actor: str) -> User:
             site=site,
             wordpress_id=snapshot.wordpress_id,
         )
-    return members.register_member(
+    return members.arrive_from_site(
         snapshot.profile,
         actor=actor,
         site=site,
         wordpress_id=snapshot.wordpress_id,
         welcome=snapshot.status == "active",
-    ).member
+    )
 
 
 def follow_status(member: User, snapshot: Snapshot, actor: str) -> None:
@@ -121,6 +120,6 @@ def follow_status(member: User, snapshot: Snapshot, actor: str) -> None:
     if snapshot.is_gone:
         members.delete_member(member, actor=actor)
     elif snapshot.status == "suspended":
-        accounts.suspend(member, reason=SUSPENDED_THERE, actor=actor)
-    elif member.status == Status.SUSPENDED and member.status_reason == SUSPENDED_THERE:
-        accounts.resume(member, actor=actor)
+        members.suspend_for_site(member, actor=actor)
+    else:
+        members.resume_for_site(member, actor=actor)

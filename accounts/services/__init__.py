@@ -1,0 +1,42 @@
+"""Every write to a member's own row; whatever touches keys or other systems is in provisioning."""
+
+from accounts.services.links import hand_over, link, rename, update_for_site
+from accounts.services.profiles import (
+    Profile,
+    change_member,
+    conflict,
+    create_member,
+    hold,
+    update_profile,
+)
+from accounts.services.states import (
+    erase,
+    mark_deleted,
+    mark_restored,
+    resolve,
+    resume,
+    resume_for_site,
+    suspend,
+    suspend_for_site,
+)
+
+__all__ = [
+    "Profile",
+    "change_member",
+    "conflict",
+    "create_member",
+    "erase",
+    "hand_over",
+    "hold",
+    "link",
+    "mark_deleted",
+    "mark_restored",
+    "rename",
+    "resolve",
+    "resume",
+    "resume_for_site",
+    "suspend",
+    "suspend_for_site",
+    "update_for_site",
+    "update_profile",
+]

@@ -1,0 +1,17 @@
+"""What beat starts when, in UTC. It writes these rows at each start (docs/operations.md)."""
+
+from typing import Final
+
+from celery.schedules import crontab
+
+BEAT: Final = {
+    "roll-up-usage": {"task": "apikeys.tasks.roll_up_usage", "schedule": crontab("15")},
+    "purge-holds": {"task": "apikeys.tasks.purge_holds", "schedule": crontab("50")},
+    "log-partitions": {"task": "apikeys.tasks.make_log_partitions", "schedule": crontab("40", "0")},
+    "roll-up-late": {"task": "apikeys.tasks.roll_up_late_usage", "schedule": crontab("25", "1")},
+    "purge-logs": {"task": "apikeys.tasks.purge_request_logs", "schedule": crontab("0", "2")},
+    "purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("0", "3")},
+    "purge-members": {"task": "provisioning.tasks.purge_members", "schedule": crontab("30", "3")},
+    "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
+    "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
+}

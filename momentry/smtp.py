@@ -1,0 +1,39 @@
+"""EMAIL_URL as Django's mail settings; knows nothing of what is sent."""
+
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from momentry.common.env import Environment, fail
+
+NAME: Final = "EMAIL_URL"
+CONSOLE: Final = {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+SECONDS: Final = 15  # a server that hangs holds up the relay no longer
+
+
+def mail_settings(env: Environment) -> dict[str, Any]:
+    """``smtp://user:password@host:587`` or ``smtps://…``; without it, letters go to the console.
+
+    With a user, ``smtp`` demands STARTTLS: no password goes over the net in clear unless
+    ``?starttls=false`` says that it may. ``?from=`` is the sender.
+    """
+    if not env.has(NAME):
+        return CONSOLE
+    parts = urlsplit(env.url(NAME, None, ("smtp", "smtps")))
+    options = dict(parse_qsl(parts.query))
+    if not parts.hostname or set(options) - {"starttls", "from"}:
+        fail(NAME, "must be smtp://host or smtps://host, with no options but starttls and from.")
+    secure = parts.scheme == "smtps"
+    starttls = options.get("starttls", "true" if parts.username and not secure else "false")
+    if starttls not in ("true", "false") or (secure and starttls == "true"):
+        fail(NAME, "has a starttls that is not true or false, or that is true with smtps.")
+    found = {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or (465 if secure else 587 if starttls == "true" else 25),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": secure,
+        "EMAIL_USE_TLS": starttls == "true",
+        "EMAIL_TIMEOUT": SECONDS,
+    }
+    return found | ({"DEFAULT_FROM_EMAIL": options["from"]} if "from" in options else {})
