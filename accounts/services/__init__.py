@@ -1,12 +1,13 @@
 """Every write to a member's own row; whatever touches keys or other systems is in provisioning."""
 
-from accounts.services.links import hand_over, link, rename, update_for_site
+from accounts.services.links import hand_over, link, profile_of, rename, update_for_site
 from accounts.services.profiles import (
     Profile,
     change_member,
     conflict,
     create_member,
     hold,
+    refuse_deleted,
     update_profile,
 )
 from accounts.services.states import (
@@ -31,6 +32,8 @@ __all__ = [
     "link",
     "mark_deleted",
     "mark_restored",
+    "profile_of",
+    "refuse_deleted",
     "rename",
     "resolve",
     "resume",

@@ -18,6 +18,7 @@ from apikeys.models import ApiKey, Grant, IpRule, KeyTemplate
 from apikeys.requestlog.row import LogRow
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.scopes import holds
+from provisioning.services.members import delete_member
 from proxy.models import Price, Target, UpstreamModel
 from tests import make
 from tests.apikeys import logs
@@ -107,8 +108,12 @@ class House:
     price: Price = field(init=False)
     target: Target = field(init=False)
     model: UpstreamModel = field(init=False)
+    gone: User = field(default_factory=lambda: make.member("gone"))
+    twin: User = field(init=False)
 
     def __post_init__(self) -> None:
+        delete_member(self.gone, actor="test")
+        self.twin = make.member("Alice", email="", site=make.site(), wordpress_id=1)
         self.key = make.key(self.alice).key
         ApiKey.objects.filter(pk=self.key.pk).update(scopes=["keys:read"])
         self.grant = Grant.objects.create(key=self.key, upstream="echo")
@@ -139,6 +144,7 @@ class House:
         }  # fmt: skip
         found = next((pk for start, pk in names.items() if route.path.startswith(start)), "")
         slug = next((slug for start, slug in slugs.items() if route.path.startswith(start)), "")
+        found = {"restore": self.gone.pk, "merge": self.twin.pk}.get(verb_of(route), found)
         path = route.path.replace("{id}", str(found)).replace("{slug}", slug)
         return path.replace("{target_id}", str(self.target.pk))
 
@@ -153,6 +159,10 @@ class House:
             f"POST {KEYS}/batch-revoke": {"conditions": {"owner": str(self.alice.pk)}},
             f"POST {ADMIN}users": {"username": "carol"},
             f"PUT {ADMIN}users/{{id}}/limits": {"requests_per_day": 5},
+            f"PUT {ADMIN}users/{{id}}": {"username": "alice", "email": "a@example.org"},
+            f"PATCH {ADMIN}users/{{id}}": {"display_name": "Alice"},
+            f"POST {ADMIN}users/{{id}}/rename": {"username": "alice.b"},
+            f"POST {ADMIN}users/{{id}}/merge": {"into": str(self.alice.pk)},
             f"POST {ADMIN}key-templates": {"slug": "new", "scopes": ["keys:read"]},
             f"PATCH {ADMIN}key-templates/{{slug}}": {"max_days": 5},
             f"POST {ADMIN}tiers": {"slug": "new", "name": "New"},
@@ -180,6 +190,10 @@ class House:
         end = timezone.now() + LIFETIME
         hold = SealedHold(uuid4(), f"key:{rest[:32]}", self.key.pk, end, ())
         return seal(hold, get_ring().derive(PURPOSE))
+
+
+def verb_of(route: Route) -> str:
+    return route.path.rpartition("/")[2]
 
 
 def cast() -> list[Caller]:

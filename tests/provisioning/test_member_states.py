@@ -8,7 +8,6 @@ from apikeys.models import ApiKey
 from apikeys.services.keys import issue_secret
 from events.models import Event, Mail
 from momentry.common.errors import MomentryError
-from provisioning.models import ClaimLink
 from provisioning.services import members
 from tests import make
 from tests.apikeys.calls import code
@@ -238,53 +237,6 @@ class TestRestoring:
         letter = Mail.objects.filter(template="welcome").latest("created_at")
         assert letter.context["claim"] == restored.claim.pk.hex
         assert ApiKey.objects.filter(revoked_at=None).get() == restored.key
-
-
-class TestWelcome:
-    def test_it_is_sent_once_whoever_asks(self):
-        alice = make.member("alice")
-
-        assert [members.welcome(alice), members.welcome(alice)] == [False, False]
-        assert letters() == ["welcome"]
-
-    def test_it_waits_until_every_system_is_ready(self, monkeypatch):
-        monkeypatch.setattr("provisioning.services.tasks.is_done", lambda _: False)
-        alice = make.member("alice")
-        assert letters() == []
-
-        assert [members.welcome(alice), members.welcome(alice)] == [True, False]
-
-        assert letters() == ["welcome"]
-
-    def test_who_is_suspended_meanwhile_gets_it_when_resumed(self, monkeypatch):
-        monkeypatch.setattr("provisioning.services.tasks.is_done", lambda _: False)
-        alice = make.member("alice")
-        members.suspend_member(alice, reason="", **STAFF)
-
-        assert members.welcome(alice) is False
-        monkeypatch.undo()
-        members.resume_member(alice, **STAFF)
-
-        assert letters() == ["suspended", "resumed", "welcome"]
-
-    def test_a_link_that_ran_out_while_it_waited_is_replaced(self, monkeypatch):
-        monkeypatch.setattr("provisioning.services.tasks.is_done", lambda _: False)
-        alice = make.member("alice")
-        old = ClaimLink.objects.get()
-        ClaimLink.objects.update(expires_at=old.created_at)
-
-        members.welcome(alice)
-
-        letter = Mail.objects.get()
-        assert letter.context["claim"] != old.pk.hex
-
-    def test_who_has_no_address_yet_gets_it_with_the_first_one(self):
-        alice = make.member("alice", email="")
-        assert letters() == []
-
-        members.update_profile(alice, make.Profile("alice", "alice@example.org"), **STAFF)
-
-        assert sorted(letters()) == ["email_changed", "welcome"]
 
 
 def test_every_step_tells_the_systems_behind(monkeypatch):

@@ -14,6 +14,7 @@ from provisioning.services.members.conflicts import (
     resolve_member,
     resolve_waiting,
 )
+from provisioning.services.members.edit import edit_member
 from provisioning.services.members.purge import purge_members, purgeable
 from provisioning.services.members.states import (
     delete_member,
@@ -32,6 +33,7 @@ __all__ = [
     "change_quota",
     "change_tier",
     "delete_member",
+    "edit_member",
     "merge_member",
     "purge_members",
     "purgeable",
