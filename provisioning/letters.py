@@ -50,10 +50,15 @@ def member_of(letter: Mail, link: ClaimLink | None) -> User | None:
 
 
 def sftp_of(member: User) -> dict[str, Any]:
-    """What of SFTP is configured; nothing without a host."""
-    host = getattr(settings, "SFTPGO_PUBLIC_HOST", "")
-    port = getattr(settings, "SFTPGO_PUBLIC_PORT", 22)
-    return {"sftp_host": host, "sftp_port": port, "sftp_username": member.sftpgo_username}
+    """Where the member uploads; nothing where SFTPGo is not configured."""
+    sftpgo = getattr(settings, "SFTPGO", None)
+    if sftpgo is None:
+        return {}
+    return {
+        "sftp_host": sftpgo.public_host,
+        "sftp_port": sftpgo.public_port,
+        "sftp_username": member.sftpgo_username,
+    }
 
 
 def render(letter: Mail, member: User | None, context: dict[str, Any]) -> Letter:

@@ -24,19 +24,48 @@ def delete(member: User, order: Order) -> bool:
     return members.delete_member(member, actor=order.actor)
 
 
+def resolve(member: User, order: Order) -> bool:
+    return members.resolve_member(member, actor=order.actor)
+
+
+def restore(member: User, order: Order) -> bool:
+    return bool(members.restore_member(member, actor=order.actor))
+
+
 SUSPEND: Final = Deed(
     "Suspend", "Suspended", "Their keys are refused until they are resumed:", CHANGE, suspend,
     asks_reason=True,
 )  # fmt: skip
 RESUME: Final = Deed("Resume", "Resumed", "Their keys work again at once:", CHANGE, resume)
 DELETE_MEMBER: Final = Deed(
-    "Delete", "Deleted", "Their keys are revoked for good; a tombstone stays:", DELETE, delete
-)
+    "Delete", "Deleted",
+    "Their keys are revoked for good. Restoring them is possible until their data is purged:",
+    DELETE, delete,
+)  # fmt: skip
+RESOLVE: Final = Deed(
+    "Look again", "Resolved", "They live if nobody has their name or address any more:", CHANGE,
+    resolve,
+)  # fmt: skip
+RESTORE: Final = Deed(
+    "Restore", "Restored",
+    "They are as before the deletion, with a fresh key, whose link goes to them by mail:", DELETE,
+    restore,
+)  # fmt: skip
 POSSIBLE: Final = {
-    Status.ACTIVE: {"suspend_this", "limits_this", "delete_this", "set_password"},
-    Status.SUSPENDED: {"resume_this", "limits_this", "delete_this"},
-    Status.PENDING: {"limits_this", "delete_this"},
+    Status.ACTIVE: {"suspend_this", "limits_this", "delete_this", "set_password", "rename_this"},
+    Status.SUSPENDED: {"resume_this", "limits_this", "delete_this", "rename_this"},
+    Status.PENDING: {"resolve_this", "rename_this", "merge_this", "limits_this", "delete_this"},
+    Status.DELETED: {"restore_this"},
 }
+
+
+def possible(member: User) -> set[str]:
+    """Names of the buttons that could do something to this member."""
+    found = set(POSSIBLE[Status(member.status)])
+    found -= {"limits_this", "rename_this"} if member.is_staff else {"set_password"}
+    if member.is_local:
+        found -= {"merge_this"}
+    return found if member.purged_at is None else set()
 
 
 def is_superuser(request: HttpRequest) -> bool:

@@ -9,12 +9,14 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
 from accounts.models import User
 from accounts.services import Profile, conflict
 from apikeys.models import Tier
+from provisioning.services import members
 
 if TYPE_CHECKING:
     Base = forms.ModelForm[User]
 else:
     Base = forms.ModelForm
 
+RIGHTS = ("is_staff", "is_superuser")
 PROFILE = ("username", "email", "display_name", "locale")
 
 
@@ -47,12 +49,23 @@ class MemberForm(Base):
 
     def refuse_conflict(self, cleaned: dict[str, Any]) -> None:
         """A person at a form can mend it now; the service would make the member pending."""
+        if "username" not in self.fields:  # WordPress's, and not for changing here
+            return
         wanted = User(pk=self.instance.pk, **{name: cleaned.get(name, "") for name in PROFILE})
         if reason := conflict(wanted):
             self.add_error(reason.partition(" ")[0], f"{reason.capitalize()}.")
 
     def profile(self) -> Profile:
         return Profile(**{name: self.cleaned_data[name] for name in PROFILE})
+
+
+def save_changes(member: User, form: MemberForm, actor: str) -> None:
+    """The profile and the rest, each through its use case."""
+    if "username" in form.fields:
+        members.update_profile(member, form.profile(), actor=actor)
+    names = ("tier", "quota_size", *RIGHTS)
+    rest = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
+    members.change_member(member, actor=actor, **rest)
 
 
 class RegisterForm(MemberForm):

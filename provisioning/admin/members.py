@@ -34,18 +34,19 @@ from momentry.common.staff import (
     column,
     link_to_list,
 )
+from provisioning.admin.conflicts import STATE, MemberConflicts
 from provisioning.admin.deeds import (
     CHANGE,
     DELETE,
     DELETE_MEMBER,
-    POSSIBLE,
     RESUME,
     SUSPEND,
     is_superuser,
     may_touch,
+    possible,
 )
 from provisioning.admin.keys import show_link
-from provisioning.admin.memberforms import MemberForm, RegisterForm
+from provisioning.admin.memberforms import PROFILE, RIGHTS, MemberForm, RegisterForm, save_changes
 from provisioning.models import ClaimLink
 from provisioning.services import members
 
@@ -55,7 +56,6 @@ COLOURS: Final = {
     Status.SUSPENDED: ORANGE,
     Status.DELETED: RED,
 }
-RIGHTS: Final = ("is_staff", "is_superuser")
 
 if TYPE_CHECKING:
     AccountAdmin = UserAdmin[User]
@@ -64,7 +64,7 @@ else:
 
 
 @admin.register(User)
-class MemberAdmin(AccountAdmin, MemberLimits, RefusalsShown[User]):  # type: ignore[misc]  # stubs differ in "request"
+class MemberAdmin(AccountAdmin, MemberConflicts, MemberLimits, RefusalsShown[User]):  # type: ignore[misc]  # stubs differ in "request"
     form = MemberForm
     add_form = RegisterForm
     add_form_template = None
@@ -78,17 +78,20 @@ class MemberAdmin(AccountAdmin, MemberLimits, RefusalsShown[User]):  # type: ign
     autocomplete_fields = ["groups"]
     inlines = [KeyInline, GrantInline]
     actions = ["suspend_selected", "resume_selected", "delete_selected_members"]
-    actions_detail = ["set_password", "limits_this", "suspend_this", "resume_this", "delete_this"]
+    actions_detail = [
+        "resolve_this", "rename_this", "merge_this", "set_password", "limits_this", "suspend_this",
+        "resume_this", "restore_this", "delete_this",
+    ]  # fmt: skip
     readonly_fields = [
         "state", "status_reason", "site", "wordpress_id", "used", "created_at", "last_login",
-        "links", "own_limits",
+        "links", "own_limits", "rivals", "systems", "purge",
     ]  # fmt: skip
     add_fieldsets = [
         (None, {"fields": [("username", "email"), ("display_name", "locale"), "tier", "welcome"]})
     ]
     fieldsets = [
         (None, {"fields": [("username", "email"), ("display_name", "locale"), "links"]}),
-        ("State", {"fields": [("state", "status_reason"), ("created_at", "last_login")]}),
+        ("State", {"fields": STATE}),
         ("Limits", {"fields": [("tier", "own_limits"), ("quota_size", "used")]}),
         ("WordPress", {"fields": [("site", "wordpress_id")]}),
     ]
@@ -105,6 +108,11 @@ class MemberAdmin(AccountAdmin, MemberLimits, RefusalsShown[User]):  # type: ign
         if obj is not None and is_superuser(request):
             found.append(self.staff_fieldset)
         return found
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """The profile of a WordPress user is changed there; staff rename it beside WordPress."""
+        found = super().get_readonly_fields(request, obj)
+        return found if obj is None or obj.is_local else [*found, *PROFILE]
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
         return super().get_inlines(request, obj) if obj else []
@@ -128,9 +136,7 @@ class MemberAdmin(AccountAdmin, MemberLimits, RefusalsShown[User]):  # type: ign
         member = self.get_object(request, str(object_id))
         if member is None or not self.allows(request, member):
             return []
-        possible = POSSIBLE.get(Status(member.status), set())
-        possible = possible - {"limits_this" if member.is_staff else "set_password"}
-        return [action for action in found if action.path in possible]
+        return [action for action in found if action.path in possible(member)]
 
     def save_model(
         self, request: HttpRequest, obj: User, form: "ModelForm[User]", change: bool
@@ -235,11 +241,3 @@ class MemberAdmin(AccountAdmin, MemberLimits, RefusalsShown[User]):  # type: ign
     @button("Delete", DELETE, icon="delete")
     def delete_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.carry_out_one(request, object_id, DELETE_MEMBER)
-
-
-def save_changes(member: User, form: MemberForm, actor: str) -> None:
-    """The profile and the rest, each through its service."""
-    members.update_profile(member, form.profile(), actor=actor)
-    names = ("tier", "quota_size", *RIGHTS)
-    rest = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
-    members.change_member(member, actor=actor, **rest)

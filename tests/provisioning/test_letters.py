@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from email import message_from_bytes, policy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def test_the_welcome_has_one_claim_link_in_text_and_html():
 
 
 def test_sftp_is_named_where_it_is_configured(settings):
-    settings.SFTPGO_PUBLIC_HOST, settings.SFTPGO_PUBLIC_PORT = "files.example.org", 2022
+    settings.SFTPGO = SimpleNamespace(public_host="files.example.org", public_port=2022)
     alice = make.member()
     alice.sftpgo_username = "alice-sftp"
     alice.save()
@@ -53,7 +54,8 @@ def test_sftp_is_named_where_it_is_configured(settings):
         assert all(word in body for word in ("files.example.org", "2022", "alice-sftp"))
 
 
-def test_without_sftp_no_word_of_it():
+def test_without_sftp_no_word_of_it(settings):
+    settings.SFTPGO = None
     make.member()
 
     assert not any("SFTP" in body for body in parts(sent()[0]))

@@ -41,8 +41,8 @@ def merge_member(member: User, into: User, *, actor: str) -> None:
     accounts.erase(member, actor=actor, reason=f"merged into {into.pk.hex}")
     if held.startswith("site:"):
         accounts.suspend_for_site(into, reason=reason, actor=held)
-    for row in (member, into):
-        tasks.want(row)
+    tasks.want_gone(member)
+    tasks.want(into)
 
 
 @transaction.atomic

@@ -48,7 +48,7 @@ def purge_member(member: User, now: datetime, age: timedelta, *, actor: str) -> 
     forget_addresses(member)
     Grant.objects.filter(member=member).delete()
     LimitOverride.objects.filter(member=member).delete()
-    tasks.want(member)
+    tasks.want_gone(member)
     return True
 
 
