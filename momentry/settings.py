@@ -9,6 +9,7 @@ from momentry.common.env import Environment, fail
 from momentry.database import database
 from momentry.schedule import BEAT as CELERY_BEAT_SCHEDULE  # noqa: F401  Celery reads it
 from momentry.smtp import mail_settings
+from provisioning.sftpgo.config import read_sftpgo
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -51,6 +52,7 @@ RATE_LIMIT_WINDOW_SECONDS = env.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1,
 LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
 EGRESS_ALLOW = read_allowed(env)
+SFTPGO = read_sftpgo(env, public_url=PUBLIC_URL, allowed=EGRESS_ALLOW)
 
 INSTALLED_APPS = [
     "unfold",

@@ -1,8 +1,10 @@
-"""InboxEvent (a webhook that was applied) and ClaimLink (how a member fetches a key once)."""
+"""InboxEvent (a webhook that was applied), ProvisioningTask (what another system has to be told),
+SftpgoAccount (a name and a home there) and ClaimLink (how a member fetches a key once)."""
 
 from datetime import datetime
 
 from django.db import models
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from momentry.common.ids import uuid7
@@ -32,6 +34,88 @@ class InboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
+
+
+class System(models.TextChoices):
+    SFTPGO = "sftpgo", "SFTPGo"
+
+
+class TaskState(models.TextChoices):
+    PENDING = "pending", "pending"
+    DONE = "done", "done"
+    DEAD = "dead", "dead"
+
+
+class ProvisioningTask(models.Model):
+    """One system is to be brought to one member's current desired state, whatever that is when
+    somebody acts. Each change of it raises ``desired_version``; ``done_version`` is the one that
+    the system has."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    member = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, related_name="provisioning_tasks"
+    )
+    system = models.CharField(max_length=16, choices=System)
+    state = models.CharField(max_length=8, choices=TaskState, default=TaskState.PENDING)
+    desired_version = models.PositiveIntegerField(default=1)
+    done_version = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="That failed in a row, and not because the system was away."
+    )
+    misses = models.PositiveSmallIntegerField(
+        default=0, help_text="That found the system away in a row; they never end a task."
+    )
+    next_attempt_at = models.DateTimeField(db_default=Now())
+    lease = models.UUIDField(null=True, editable=False, help_text="Of the worker that acts.")
+    leased_until = models.DateTimeField(null=True, editable=False)
+    last_error = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True, editable=False, help_text="The first time.")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["member", "system"], name="task_per_member_system")
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                name="task_due",
+                condition=models.Q(state=TaskState.PENDING),
+            ),
+            models.Index(
+                fields=["state"], name="task_dead", condition=models.Q(state=TaskState.DEAD)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.system} of {self.member_id}"
+
+
+class SftpgoAccount(models.Model):
+    """A member's name and home in SFTPGo, given once. The row outlives the member: whoever came
+    later under the same name would find the files."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    member = models.OneToOneField(
+        "accounts.User", on_delete=models.SET_NULL, null=True, related_name="sftpgo_account"
+    )
+    username = models.CharField(max_length=60)
+    home_dir = models.CharField(max_length=512)
+    adopted_at = models.DateTimeField(null=True, help_text="It was there before the member.")
+    unwanted_at = models.DateTimeField(null=True, help_text="Since then it is to be removed there.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [  # file systems and people may take a and A for one
+            models.UniqueConstraint(Lower("username"), name="sftpgo_username_once"),
+            models.UniqueConstraint(Lower("home_dir"), name="sftpgo_home_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.username
 
 
 class ClaimLink(models.Model):
