@@ -1,4 +1,5 @@
 """The relay's loop: each second it sends what is due in the outboxes; several may run at once.
+Other systems are told of members by threads of their own: one that hangs holds up no letter.
 
 Before that it imports the upstreams of the environment, if `prepare` did not: it ran without them.
 """
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from events.mail import send_due
 from momentry.common.env import Environment
+from provisioning.services.worker import make_worker
 from proxy.services.environment import import_environment
 from proxy.services.outages import tell_outages
 
@@ -22,12 +24,15 @@ POLL_SECONDS: Final = 1.0
 
 
 async def run() -> None:
-    """Until SIGTERM or SIGINT; the letter in hand is finished first."""
+    """Until SIGTERM or SIGINT; the letter in hand is finished first, tasks if they are quick."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     logger.info("relay started")
+    worker = make_worker()
+    if worker is not None:
+        worker.start()
     is_imported = False
     while not stop.is_set():
         is_imported = is_imported or await asyncio.to_thread(import_upstreams)
@@ -37,6 +42,8 @@ async def run() -> None:
             await asyncio.wait_for(stop.wait(), POLL_SECONDS)
         except TimeoutError:
             continue
+    if worker is not None:
+        await asyncio.to_thread(worker.stop)
     logger.info("relay stopped")
 
 

@@ -18,7 +18,7 @@ ACTOR: Final = "relay"
 MOST_ATTEMPTS: Final = 12
 FIRST_DELAY: Final = timedelta(seconds=10)
 LONGEST_DELAY: Final = timedelta(hours=1)
-LONGEST_WAIT: Final = timedelta(minutes=1)  # for a system that is away
+LONGEST_WAIT: Final = timedelta(seconds=20)  # for a system that is away
 JITTER: Final = 0.2
 
 
