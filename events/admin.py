@@ -35,8 +35,9 @@ MODELS: Final = {
     "site": "accounts_site",
     "mail": "events_mail",
 }
-SHADES: Final = {"created": GREEN, "claimed": GREEN, "resumed": GREEN, "updated": BLUE,
-                 "retried": BLUE, "suspended": ORANGE, "revoked": RED, "deleted": RED}  # fmt: skip
+SHADES: Final = {"created": GREEN, "claimed": GREEN, "resumed": GREEN, "done": GREEN,
+                 "updated": BLUE, "retried": BLUE, "suspended": ORANGE, "failed": ORANGE,
+                 "revoked": RED, "deleted": RED, "dead": RED}  # fmt: skip
 UNREADABLE: Final = "cannot be opened with the keys at hand"
 
 

@@ -18,6 +18,8 @@ GROUPS: Final = {
         Page("Members", "group", "accounts.user"),
         Page("Sites", "language", "accounts.site"),
         Page("Inbox", "inbox", "provisioning.inboxevent"),
+        Page("Provisioning", "sync", "provisioning.provisioningtask"),
+        Page("SFTP accounts", "folder_shared", "provisioning.sftpgoaccount"),
         Page("Claim links", "link", "provisioning.claimlink"),
     ],
     "Access": [

@@ -21,6 +21,7 @@ from apikeys.api.views import Me
 from momentry.common import health, openapi  # noqa: F401  openapi registers itself
 from momentry.favicon import favicon
 from momentry.metrics import metrics
+from provisioning.api.tasks import ProvisioningTaskViewSet
 from provisioning.api.users import MemberViewSet
 from provisioning.api.webhooks import WordPressWebhook
 from provisioning.views import claim_page
@@ -42,6 +43,7 @@ router.register("admin/upstreams", UpstreamViewSet, basename="upstream")
 router.register("admin/logs", RequestLogViewSet, basename="log")
 router.register("admin/prices", PriceViewSet, basename="price")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
+router.register("admin/provisioning-tasks", ProvisioningTaskViewSet, basename="provisioning-task")
 router.register("me/keys", MyKeyViewSet, basename="my-key")
 
 TARGET = "admin/upstreams/<slug:slug>/targets/<uuid:target_id>"

@@ -1,5 +1,5 @@
-"""Members, sites, claim links and the inbox as staff see them; the pages of keys get their link."""
+"""Members, sites, claim links, tasks and the inbox as staff see them; keys get their link."""
 
-from provisioning.admin import inbox, keys, members, sites
+from provisioning.admin import inbox, keys, members, sites, tasks
 
-__all__ = ["inbox", "keys", "members", "sites"]
+__all__ = ["inbox", "keys", "members", "sites", "tasks"]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.models import Status, User
@@ -90,8 +90,10 @@ def is_done(member: User) -> bool:
 
 @transaction.atomic
 def retry(task: ProvisioningTask, *, actor: str) -> bool:
-    """A dead task is due at once. False when it was not dead."""
-    changed = ProvisioningTask.objects.filter(pk=task.pk, state=TaskState.DEAD).update(
+    """A task that is dead, or waits after a failure, is due at once. False for others."""
+    waits = Q(state=TaskState.PENDING) & (Q(attempts__gt=0) | Q(misses__gt=0))
+    failed = ProvisioningTask.objects.filter(Q(state=TaskState.DEAD) | waits, pk=task.pk)
+    changed = failed.update(
         state=TaskState.PENDING,
         attempts=0,
         misses=0,

@@ -15,7 +15,7 @@ from apikeys.models import ApiKey, Counter, Grant, KeyTemplate
 from apikeys.requestlog import row
 from events import mail
 from momentry.common.ids import uuid7
-from provisioning.models import InboxEvent, Outcome
+from provisioning.models import InboxEvent, Outcome, ProvisioningTask, SftpgoAccount, System
 from proxy.models import Upstream
 from tests import make
 
@@ -71,6 +71,8 @@ def house(db: None) -> House:
         site=made.site, event_id="evt-1", type="user.registered", sequence=1,
         outcome=Outcome.APPLIED, member=made.alice,
     )  # fmt: skip
+    ProvisioningTask.objects.create(member=made.alice, system=System.SFTPGO)
+    SftpgoAccount.objects.create(member=made.alice, username="alice", home_dir="/data/alice")
     mail.queue("welcome", recipient="hidden.person@example.org", claim="0" * 32)
     return made
 

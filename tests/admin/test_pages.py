@@ -45,7 +45,8 @@ def test_every_model_has_a_page_but_the_log_batches() -> None:
         "apikeys.DailyUsage", "apikeys.Grant", "apikeys.IpRule", "apikeys.KeyTemplate",
         "apikeys.RequestLog", "apikeys.Tier",
         "events.Event", "events.Mail", "provisioning.ClaimLink",
-        "provisioning.InboxEvent", "proxy.Price", "proxy.TargetCredential", "proxy.Upstream",
+        "provisioning.InboxEvent", "provisioning.ProvisioningTask", "provisioning.SftpgoAccount",
+        "proxy.Price", "proxy.TargetCredential", "proxy.Upstream",
         "proxy.UpstreamModel",
     }  # fmt: skip
     assert LogBatch not in MODELS

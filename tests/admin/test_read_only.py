@@ -10,13 +10,13 @@ from django.urls import reverse
 from accounts.models import Status, User
 from apikeys.models import ApiKey, Counter, RequestLog, Tier
 from events.models import Event, Mail
-from provisioning.models import ClaimLink, InboxEvent
+from provisioning.models import ClaimLink, InboxEvent, ProvisioningTask, SftpgoAccount
 from proxy.models import Upstream
 from tests.admin.conftest import House, clerk, staff
 from tests.admin.pages import button, change, changelist, label, name, pages
 
 READ_ONLY: list[type[Model]] = [
-    ApiKey, ClaimLink, Counter, Event, InboxEvent, Mail, RequestLog
+    ApiKey, ClaimLink, Counter, Event, InboxEvent, Mail, ProvisioningTask, RequestLog, SftpgoAccount
 ]  # fmt: skip
 FORGED = {"name": "forged", "username": "forged", "slug": "forged", "_save": "Save"}
 BUTTONS = ["revoke_this", "claim_this", "suspend_this", "resume_this", "delete_this", "retry_this"]
