@@ -11,3 +11,9 @@ class ProvisioningConfig(AppConfig):
         from provisioning import letters  # noqa: PLC0415  models load after the app registry
 
         letters.register()
+        from events import mail  # noqa: PLC0415  models load after the app registry
+        from provisioning.letters import render_welcome  # noqa: PLC0415  models load after the app registry
+        from provisioning.services import reconcile, sftpgo_drift  # noqa: PLC0415  as above
+
+        mail.register("welcome", render_welcome)
+        reconcile.register(sftpgo_drift.SFTPGO)

@@ -1,7 +1,6 @@
 """What other systems have to be told of a member: wanted in the transaction of the change, claimed
 by workers, ended by one of them. Who acts reads the state of that moment, not of the change."""
 
-from datetime import timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -13,10 +12,10 @@ from django.db.models.functions import Now
 from accounts.models import Status, User
 from events.kinds import Kind
 from events.services import record
-from provisioning.models import ProvisioningTask, System, TaskState
+from provisioning.models import ProvisioningTask, SftpgoAccount, System, TaskState
 from provisioning.services.homes import account_of, give_account
 
-LEASE: Final = timedelta(seconds=30)  # longer than provisioning.services.worker lets an act take
+LEASE_SECONDS: Final = 30  # longer than provisioning.services.worker lets an act take
 ACCOUNTLESS: Final = (Status.PENDING, Status.DELETED)  # who never had an account gets none
 CLAIM: Final = """
 WITH due AS MATERIALIZED (
@@ -26,7 +25,7 @@ WITH due AS MATERIALIZED (
      ORDER BY next_attempt_at LIMIT %s FOR UPDATE SKIP LOCKED
 )
 UPDATE provisioning_provisioningtask task
-   SET lease = gen_random_uuid(), leased_until = statement_timestamp() + %s
+   SET lease = gen_random_uuid(), leased_until = statement_timestamp() + make_interval(secs => %s)
   FROM due WHERE task.id = due.id
 RETURNING task.id, task.lease
 """
@@ -55,6 +54,8 @@ def want(member: User) -> None:
             if member.status in ACCOUNTLESS:
                 continue
             give_account(member)
+        if is_purged(member):
+            give_up_account(member)
         raise_version(member, system)
 
 
@@ -76,10 +77,17 @@ def raise_version(member: User, system: System) -> None:
 
 def want_gone(member: User) -> None:
     """As want, at the member's purge: the account is to be removed. Name and home stay taken."""
-    account = account_of(member)
-    if account is not None and account.unwanted_at is None:
-        type(account).objects.filter(pk=account.pk).update(unwanted_at=Now())
+    give_up_account(member)
     want(member)
+
+
+def give_up_account(member: User) -> None:
+    SftpgoAccount.objects.filter(member=member, unwanted_at=None).update(unwanted_at=Now())
+
+
+def is_purged(member: User) -> bool:
+    """Has the member's life (purge_members) ended?"""
+    return getattr(member, "purged_at", None) is not None
 
 
 def is_done(member: User) -> bool:
@@ -107,9 +115,9 @@ def retry(task: ProvisioningTask, *, actor: str) -> bool:
 
 
 def claim(system: System, most: int) -> list[Claim]:
-    """Up to ``most`` due tasks that nobody has in hand, for LEASE."""
+    """Up to ``most`` due tasks that nobody has in hand, for LEASE_SECONDS."""
     with connection.cursor() as cursor:
-        cursor.execute(CLAIM, [system, most, LEASE])
+        cursor.execute(CLAIM, [system, most, LEASE_SECONDS])
         return [Claim(*row) for row in cursor.fetchall()]
 
 

@@ -28,7 +28,8 @@ POLL_SECONDS: Final = 0.5
 PROBE_SECONDS: Final = 2.0
 AWAY_AFTER: Final = 3  # misses in a row: one may be that account's own
 STOP_SECONDS: Final = 4.0
-# After it no change is sent any more; one that is takes three requests at most (tasks.LEASE).
+# After it no change is sent any more; one that is takes three requests at most, and the lease
+# (tasks.LEASE_SECONDS) as long as both.
 ACT_SECONDS: Final = 15.0
 
 

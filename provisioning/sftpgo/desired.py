@@ -13,7 +13,8 @@ KEPT: Final = ("status", "email", "quota_size", "additional_info")
 
 
 class Desired(NamedTuple):
-    """``quota_size``: bytes, 0 for no bound. ``is_gone``: there is to be no account."""
+    """``quota_size``: bytes, 0 for no bound. ``is_gone``: there is to be no account.
+    ``is_adopted``: it was there before, in that home, and nobody's."""
 
     username: str
     home_dir: str
@@ -22,6 +23,7 @@ class Desired(NamedTuple):
     quota_size: int
     owner: str
     is_gone: bool = False
+    is_adopted: bool = False
 
 
 def desired_of(member: User, account: SftpgoAccount) -> Desired:
@@ -33,6 +35,7 @@ def desired_of(member: User, account: SftpgoAccount) -> Desired:
         quota_size=quota_of(member.quota_size),
         owner=str(member.pk),
         is_gone=account.unwanted_at is not None,
+        is_adopted=account.adopted_at is not None,
     )
 
 
@@ -45,6 +48,14 @@ def owner_of(found: dict[str, Any]) -> str:
     """The member whose account it is, as its additional_info says; "" for nobody of ours."""
     mark = MARK.search(str(found.get("additional_info") or ""))
     return mark[1] if mark else ""
+
+
+def may_take(found: dict[str, Any], desired: Desired) -> bool:
+    """Is it the member's, or may it become so?"""
+    owner = owner_of(found)
+    if owner or not desired.is_adopted:
+        return owner == desired.owner
+    return bool(found.get("home_dir") == desired.home_dir)
 
 
 def new_account(desired: Desired) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from provisioning.sftpgo.desired import (
     Desired,
     changed,
     differences,
+    may_take,
     new_account,
     owner_of,
 )
@@ -57,7 +58,7 @@ def create(sftpgo: Sftpgo, desired: Desired) -> dict[str, Any] | None:
 def change(sftpgo: Sftpgo, desired: Desired, found: dict[str, Any]) -> None:
     """Whoever is disabled is cut off each time: the answer to a request that did it may have been
     lost, and a session outlives a change that somebody else made."""
-    if owner_of(found) != desired.owner:
+    if not may_take(found, desired):
         raise SftpgoError(Blame.REQUEST, FOREIGN)
     is_disabled = desired.status == DISABLED
     if is_disabled or differences(found, desired):

@@ -115,7 +115,7 @@ class StandIn:
         """Decoded into an empty user: what is not given is gone, but for password and usage."""
         if password := given.pop("password", None):
             self.passwords[given["username"]] = password
-        kept = {name: before[name] for name in ("id", "used_quota_size") if name in before}
+        kept: Account = {name: before[name] for name in ("id", "used_quota_size") if name in before}
         empty = {
             "id": len(self.users) + 1, "used_quota_size": 0, "status": 0, "quota_size": 0,
             "email": "", "additional_info": "", "description": "", "filters": {},

@@ -187,7 +187,7 @@ def test_a_rolled_back_change_wants_nothing(sftpgo):
     assert ProvisioningTask.objects.get().desired_version == 1
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_wanting_needs_the_transaction_of_the_change(sftpgo):
     with pytest.raises(RuntimeError):
         tasks.want(make.staff())
