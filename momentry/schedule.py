@@ -13,5 +13,6 @@ BEAT: Final = {
     "purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("0", "3")},
     "purge-members": {"task": "provisioning.tasks.purge_members", "schedule": crontab("30", "3")},
     "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
+    "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
     "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
 }

@@ -226,17 +226,6 @@ CELERY_BROKER_URL = (
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-# Times in UTC. Beat writes these rows at each start; docs/operations.md lists them.
-CELERY_BEAT_SCHEDULE = {
-    "roll-up-usage": {"task": "apikeys.tasks.roll_up_usage", "schedule": crontab("15")},
-    "purge-holds": {"task": "apikeys.tasks.purge_holds", "schedule": crontab("50")},
-    "log-partitions": {"task": "apikeys.tasks.make_log_partitions", "schedule": crontab("40", "0")},
-    "roll-up-late": {"task": "apikeys.tasks.roll_up_late_usage", "schedule": crontab("25", "1")},
-    "purge-logs": {"task": "apikeys.tasks.purge_request_logs", "schedule": crontab("0", "2")},
-    "purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("0", "3")},
-    "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
-    "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
-}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 UNFOLD = {

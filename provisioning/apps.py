@@ -9,11 +9,7 @@ class ProvisioningConfig(AppConfig):
 
     def ready(self) -> None:
         from provisioning import letters  # noqa: PLC0415  models load after the app registry
-
-        letters.register()
-        from events import mail  # noqa: PLC0415  models load after the app registry
-        from provisioning.letters import render_welcome  # noqa: PLC0415  models load after the app registry
         from provisioning.services import reconcile, sftpgo_drift  # noqa: PLC0415  as above
 
-        mail.register("welcome", render_welcome)
+        letters.register()
         reconcile.register(sftpgo_drift.SFTPGO)

@@ -2,13 +2,18 @@
 
 import logging
 from collections import Counter
+from typing import Final
 
 from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
 
 from apikeys.tasks import Daily
+from provisioning.services import members
 from provisioning.services.reconcile import Order, ReconcileError, chosen
 
 logger = logging.getLogger(__name__)
+ACTOR: Final = "schedule"
 
 
 @shared_task(base=Daily)
@@ -22,3 +27,16 @@ def reconcile() -> None:
             logger.warning("not reconciled", extra={"system": each.name, "error": str(error)})
         counts = ", ".join(f"{count} {what}" for what, count in sorted(found.items()))
         logger.info("Reconciled %s: %s.", each.name, counts or "no drift")
+
+
+@shared_task(base=Daily)
+def purge_members() -> None:
+    """Personal data of members who were deleted MEMBER_PURGE_DAYS ago."""
+    count = members.purge_members(timezone.now(), settings.MEMBER_PURGE_AFTER, actor=ACTOR)
+    logger.info("Purged %d members.", count)
+
+
+@shared_task(base=Daily)
+def resolve_pending() -> None:
+    """Pending members whose name became free while nobody could look: a process was killed."""
+    logger.info("Resolved %d pending members.", members.resolve_waiting(actor=ACTOR))

@@ -48,8 +48,7 @@ def succeed(claim: Claim, version: int) -> bool:
     let_go(task, **changes, last_error="", next_attempt_at=Now())
     if is_done:
         tell(Kind.PROVISIONING_DONE, task, actor=ACTOR)
-    if is_first:
-        members.welcome(task.member)
+        members.welcome(task.member)  # if it is due: who is restored is welcomed again
     return True
 
 
