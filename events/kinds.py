@@ -47,6 +47,7 @@ class Kind(StrEnum):
     MEMBER_RESOLVED = "member:resolved"
     MEMBER_LINKED = "member:linked"
     MEMBER_MERGED = "member:merged"
+    MEMBER_PASSWORD_SET = "member:password_set"  # noqa: S105  a kind of event
     PROVISIONING_DONE = "provisioning:done"
     PROVISIONING_FAILED = "provisioning:failed"
     PROVISIONING_DEAD = "provisioning:dead"

@@ -118,11 +118,20 @@ class SftpgoAccount(models.Model):
         return self.username
 
 
+class Chance(models.TextChoices):
+    KEY = "key", "key"
+    PASSWORD = "password", "SFTP password"
+
+
 class ClaimLink(models.Model):
-    """One chance to fetch a key's secret. The link's token is derived, stored nowhere."""
+    """One chance to fetch a key's secret, or to set the SFTP password of its owner. The link's
+    token is derived, stored nowhere."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     key = models.ForeignKey("apikeys.ApiKey", on_delete=models.CASCADE, related_name="claims")
+    chance = models.CharField(
+        max_length=8, choices=Chance, default=Chance.KEY, db_default=Chance.KEY, editable=False
+    )
     nonce = models.CharField(max_length=32, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
@@ -131,6 +140,11 @@ class ClaimLink(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="claim_chance_known", condition=models.Q(chance__in=Chance.values)
+            )
+        ]
 
     def __str__(self) -> str:
         return f"claim of {self.key_id}"

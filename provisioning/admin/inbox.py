@@ -50,12 +50,19 @@ def state_of(link: ClaimLink) -> str:
 
 @admin.register(ClaimLink)
 class ClaimLinkAdmin(ReadOnlyAdmin[ClaimLink]):
-    list_display = ["created_at", "for_key", "who", "state", "expires_at", "used_at"]
-    list_filter = [(name, admin.EmptyFieldListFilter) for name in ("used_at", "voided_at")]
+    list_display = ["created_at", "chance", "for_key", "who", "state", "expires_at", "used_at"]
+    list_filter = [
+        "chance", *((name, admin.EmptyFieldListFilter) for name in ("used_at", "voided_at"))
+    ]  # fmt: skip
     list_select_related = ["key__owner"]
     search_fields = ["key__name", "key__key_prefix", "key__owner__username"]
     ordering = ["-id"]
-    fields = [("for_key", "who"), "state", ("created_at", "expires_at"), ("used_at", "voided_at")]
+    fields = [
+        ("for_key", "who"),
+        ("chance", "state"),
+        ("created_at", "expires_at"),
+        ("used_at", "voided_at"),
+    ]
 
     @column("key")
     def for_key(self, obj: ClaimLink) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from apikeys.models import ApiKey
 from apikeys.services.keys import IssuedKey, issue_secret
@@ -17,9 +18,12 @@ from events.kinds import Kind
 from events.services import record
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.errors import MomentryError
-from provisioning.models import ClaimLink
+from provisioning.models import Chance, ClaimLink
+from provisioning.services.passwords import can_set_password, set_password
+from provisioning.sftpgo.client import SftpgoError
 
 PURPOSE = "claim link"
+GONE = "This link is not valid any more."
 
 
 @transaction.atomic
@@ -27,12 +31,25 @@ def make_claim(key: ApiKey, *, actor: str) -> ClaimLink:
     """A new link; it voids the key's older ones. MomentryError conflict if the key has a secret."""
     if key.is_claimed:
         raise MomentryError("conflict", "This key was claimed already; rotate it instead.")
+    return new_link(key, Chance.KEY, actor=actor)
+
+
+@transaction.atomic
+def make_password_claim(key: ApiKey, *, actor: str) -> ClaimLink:
+    """A link for the SFTP password of the key's owner alone; it voids the older ones."""
+    return new_link(key, Chance.PASSWORD, actor=actor)
+
+
+def new_link(key: ApiKey, chance: Chance, *, actor: str) -> ClaimLink:
     now = timezone.now()
-    key.claims.filter(used_at=None, voided_at=None).update(voided_at=now)
+    key.claims.filter(chance=chance, used_at=None, voided_at=None).update(voided_at=now)
     link = ClaimLink.objects.create(
-        key=key, nonce=secrets.token_hex(16), expires_at=now + settings.CLAIM_LINK_TTL
+        key=key,
+        chance=chance,
+        nonce=secrets.token_hex(16),
+        expires_at=now + settings.CLAIM_LINK_TTL,
     )
-    record(Kind.CLAIM_CREATED, actor=actor, subject=f"key:{key.pk.hex}")
+    record(Kind.CLAIM_CREATED, actor=actor, subject=f"key:{key.pk.hex}", chance=chance)
     return link
 
 
@@ -50,14 +67,17 @@ def find_claim(token: str) -> ClaimLink:
     """The open link of a token; MomentryError not_found for every other token, all alike."""
     link = ClaimLink.objects.select_related("key__owner").filter(pk=link_id(token)).first()
     if link is None or not is_token_of(token, link) or not is_good(link):
-        raise MomentryError("not_found", "This link is not valid any more.")
+        raise MomentryError("not_found", GONE)
     return link
 
 
 def is_good(link: ClaimLink) -> bool:
-    """Open, and its key still waits for a secret: the page must not offer what POST refuses."""
+    """Open, and there is still something to get: the page must not offer what POST refuses."""
     key = link.key
-    waits = not key.is_claimed and key.revoked_at is None and key.quarantined_at is None
+    if link.chance == Chance.PASSWORD:
+        waits = can_set_password(key.owner)
+    else:
+        waits = not key.is_claimed and key.revoked_at is None and key.quarantined_at is None
     return waits and link.is_open(timezone.now())
 
 
@@ -66,7 +86,7 @@ def link_id(token: str) -> UUID:
         raw = base64.b64decode(token.encode("ascii"), b"-_", validate=True)
         return UUID(bytes=raw[:16])
     except (ValueError, binascii.Error):
-        raise MomentryError("not_found", "This link is not valid any more.") from None
+        raise MomentryError("not_found", GONE) from None
 
 
 def is_token_of(token: str, link: ClaimLink) -> bool:
@@ -79,13 +99,34 @@ def is_token_of(token: str, link: ClaimLink) -> bool:
 def claim_key(token: str) -> IssuedKey:
     """Use the link and give the key its secret. Of two at once exactly one gets it."""
     link = find_claim(token)
-    used = ClaimLink.objects.filter(pk=link.pk, used_at=None, voided_at=None).update(
-        used_at=timezone.now()
-    )
-    if not used:
-        raise MomentryError("not_found", "This link is not valid any more.")
+    use(link, Chance.KEY)
     secret = issue_secret(link.key)
-    owner = link.key.owner_id
-    actor = f"member:{owner.hex}" if owner else "link"
-    record(Kind.APIKEY_CLAIMED, actor=actor, subject=f"key:{link.key_id.hex}")
+    record(Kind.APIKEY_CLAIMED, actor=actor_of(link), subject=f"key:{link.key_id.hex}")
     return IssuedKey(link.key, secret)
+
+
+def use(link: ClaimLink, chance: Chance) -> None:
+    """MomentryError not_found when it was used meanwhile, or is for something else."""
+    rows = ClaimLink.objects.filter(pk=link.pk, chance=chance, used_at=None, voided_at=None)
+    if not rows.update(used_at=timezone.now()):
+        raise MomentryError("not_found", GONE)
+
+
+@sensitive_variables("password")
+def claim_password(token: str, password: str) -> None:
+    """Use the link to set its member's SFTP password. SftpgoError: it was not set, and the link
+    is good for another attempt."""
+    link = find_claim(token)
+    use(link, Chance.PASSWORD)
+    owner = link.key.owner
+    assert owner is not None  # noqa: S101  is_good asked for one
+    try:
+        set_password(owner, password, actor=actor_of(link))
+    except SftpgoError:
+        ClaimLink.objects.filter(pk=link.pk).update(used_at=None)
+        raise
+
+
+def actor_of(link: ClaimLink) -> str:
+    owner = link.key.owner_id
+    return f"member:{owner.hex}" if owner else "link"

@@ -8,7 +8,7 @@ from django.utils import timezone
 from accounts.models import Status, User
 from apikeys.models import ApiKey, KeyType
 from events import mail
-from provisioning.models import ClaimLink
+from provisioning.models import Chance, ClaimLink
 from provisioning.services import tasks
 from provisioning.services.claims import make_claim
 
@@ -59,5 +59,7 @@ def link_for(member: User) -> ClaimLink | None:
     if key is None:
         return None
     now = timezone.now()
-    link = key.claims.filter(used_at=None, voided_at=None, expires_at__gt=now).first()
+    link = key.claims.filter(
+        chance=Chance.KEY, used_at=None, voided_at=None, expires_at__gt=now
+    ).first()
     return link or make_claim(key, actor=ACTOR)
