@@ -21,6 +21,11 @@ UNION ALL
 SELECT 'mail_due', '', count(*) FROM events_mail
  WHERE sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= statement_timestamp()
 UNION ALL
+SELECT 'provisioning_waiting', '', count(*) FROM provisioning_provisioningtask
+ WHERE state = 'pending'
+UNION ALL
+SELECT 'provisioning_dead', '', count(*) FROM provisioning_provisioningtask WHERE state = 'dead'
+UNION ALL
 SELECT 'targets_down', u.slug, count(*)
   FROM proxy_downtarget d
   JOIN proxy_target t ON t.id = d.target_id
@@ -34,6 +39,8 @@ FAMILIES: Final = {
     "members": ("Members by status.", "status"),
     "keys_usable": ("Keys that may pass.", ""),
     "mail_due": ("Letters that wait for the relay.", ""),
+    "provisioning_waiting": ("Tasks that other systems still have to be told of.", ""),
+    "provisioning_dead": ("Such tasks given up.", ""),
     "targets_down": ("Targets that gateways have put out.", "upstream"),
     "mail_failed": ("Letters given up.", ""),
 }

@@ -18,6 +18,7 @@ from accounts.models import Status, User
 from apikeys.admin.keys import in_state
 from apikeys.models import ApiKey
 from events.models import Mail
+from provisioning.models import ProvisioningTask, TaskState
 from proxy.models import Upstream
 
 LATEST: Final = 100_000
@@ -63,6 +64,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         cards.append(key_card(now))
     if user.has_perm("proxy.view_upstream"):
         cards.append(upstream_card())
+    if user.has_perm("provisioning.view_provisioningtask"):
+        cards.append(provisioning_card())
     if user.has_perm("events.view_mail"):
         cards.append(mail_card())
     context["cards"] = cards
@@ -140,6 +143,15 @@ def upstream_card() -> Card:
     )
     notes = [f"{counts['off']:,} switched off"] if counts["off"] else ["all switched on"]
     return Card("Upstreams", f"{counts['active']:,}", notes, changelist("proxy_upstream"), "dns")
+
+
+def provisioning_card() -> Card:
+    """Each count has an index of its own: most rows are done."""
+    waiting = ProvisioningTask.objects.filter(state=TaskState.PENDING).count()
+    dead = ProvisioningTask.objects.filter(state=TaskState.DEAD).count()
+    page = changelist("provisioning_provisioningtask") + ("?state__exact=dead" if dead else "")
+    notes = [f"{dead:,} given up"]
+    return Card("Provisioning waiting", f"{waiting:,}", notes, page, "sync", alarm=dead > 0)
 
 
 def mail_card() -> Card:

@@ -3,7 +3,9 @@
 import pytest
 
 from events.models import Mail
+from provisioning.models import ProvisioningTask, TaskState
 from tests import make
+from tests.provisioning.sftpgo_settings import configured
 
 pytestmark = pytest.mark.django_db
 
@@ -45,3 +47,15 @@ def test_letters_that_wait_and_that_were_given_up_are_told_apart(figures):
     mail.save()
 
     assert (figures()["momentry_mail_due"], figures()["momentry_mail_failed"]) == (0, 1)
+
+
+def test_tasks_that_wait_and_that_were_given_up_are_told_apart(figures, settings):
+    settings.SFTPGO = configured()
+    make.member("alice")
+    make.member("bob")
+    ProvisioningTask.objects.filter(member__username="bob").update(state=TaskState.DEAD)
+
+    found = figures()
+
+    waiting, dead = found["momentry_provisioning_waiting"], found["momentry_provisioning_dead"]
+    assert (waiting, dead) == (1, 1)
