@@ -88,8 +88,12 @@ class Worker:
 
     def look(self) -> None:
         while not self.stopping.is_set():
-            ended = self.ended
-            if not in_database(self.begin):
+            ended, begun = self.ended, None
+            try:
+                begun = in_database(self.begin)
+            except Exception as error:  # the outermost loop: it is tried again
+                logger.exception("no task begun", extra={"error": type(error).__name__})
+            if not begun:
                 self.wait(ended)
 
     def wait(self, ended: int) -> None:
@@ -108,10 +112,20 @@ class Worker:
             return 0
         claims = tasks.claim(System.SFTPGO, room)
         for claim in claims:
-            with self.changed:
-                self.busy += 1
-            threading.Thread(target=self.run, args=[claim], daemon=True).start()
+            self.count(+1)
+            try:
+                threading.Thread(target=self.run, args=[claim], daemon=True).start()
+            except RuntimeError:  # no thread to be had: the lease runs out
+                self.count(-1)
+                raise
         return len(claims)
+
+    def count(self, change: int) -> None:
+        """One more in hand, or one less."""
+        with self.changed:
+            self.busy += change
+            self.ended += change < 0
+            self.changed.notify_all()
 
     def run(self, claim: Claim) -> None:
         try:
@@ -119,10 +133,7 @@ class Worker:
         except Exception as error:  # the outermost loop: the lease runs out, others go on
             logger.exception("task not ended", extra={"error": type(error).__name__})
         finally:
-            with self.changed:
-                self.busy -= 1
-                self.ended += 1
-                self.changed.notify_all()
+            self.count(-1)
 
     def act(self, claim: Claim) -> None:
         """Nothing of the database is held while the system is asked."""
