@@ -54,8 +54,6 @@ def want(member: User) -> None:
             if member.status in ACCOUNTLESS:
                 continue
             give_account(member)
-        if is_purged(member):
-            give_up_account(member)
         raise_version(member, system)
 
 
@@ -77,17 +75,8 @@ def raise_version(member: User, system: System) -> None:
 
 def want_gone(member: User) -> None:
     """As want, at the member's purge: the account is to be removed. Name and home stay taken."""
-    give_up_account(member)
-    want(member)
-
-
-def give_up_account(member: User) -> None:
     SftpgoAccount.objects.filter(member=member, unwanted_at=None).update(unwanted_at=Now())
-
-
-def is_purged(member: User) -> bool:
-    """Has the member's life (purge_members) ended?"""
-    return getattr(member, "purged_at", None) is not None
+    want(member)
 
 
 def is_done(member: User) -> bool:
