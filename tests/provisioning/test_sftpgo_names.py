@@ -58,6 +58,11 @@ def test_a_plain_name_is_kept(username):
     assert names_of(username, 42)[0] == username
 
 
+@pytest.mark.parametrize("username", ["con", "NUL.txt", "Com1", "lpt9.a.b"])
+def test_a_device_of_windows_is_no_name(username):
+    assert names_of(username, 42)[0].endswith("-42")
+
+
 def test_another_gets_what_is_left_and_the_wordpress_id():
     assert names_of("First Last@example.org", 4711)[0] == "first-last-example-org-4711"
     assert names_of("王", 7)[0] == "member-7"

@@ -103,6 +103,27 @@ def test_an_account_of_somebody_else_is_left_alone(sftpgo, stand_in):
     assert {name: stand_in.users["alice"][name] for name in before} == before
 
 
+def test_an_adopted_account_is_taken_in_the_home_that_was_seen_only(sftpgo, stand_in):
+    stand_in.add("alice", home_dir="/srv/old", additional_info="since 2019")
+    adopted = ALICE._replace(is_adopted=True)
+
+    assert blame(sftpgo, adopted) is Blame.REQUEST
+    bring_now(sftpgo, adopted._replace(home_dir="/srv/old"))
+
+    taken = stand_in.users["alice"]
+    assert (taken["home_dir"], owner_of(taken)) == ("/srv/old", OWNER)
+    assert taken["additional_info"].startswith("since 2019\n")
+
+
+def test_an_adopted_name_may_have_any_letters(sftpgo, stand_in):
+    name = "First Last 100% #1 \u00e9"
+    stand_in.add(name, home_dir="/srv/old")
+
+    bring_now(sftpgo, ALICE._replace(username=name, home_dir="/srv/old", is_adopted=True))
+
+    assert owner_of(stand_in.users[name]) == OWNER
+
+
 def test_a_creation_whose_answer_was_lost_is_found_again(sftpgo, stand_in):
     stand_in.trouble = lambda method, _: "lost" if method == "POST" else ""
     assert blame(sftpgo) in (Blame.SYSTEM, Blame.ATTEMPT)
@@ -157,7 +178,7 @@ def test_an_api_key_needs_no_token(stand_in):
 
 @pytest.mark.parametrize("status", ["401", "408", "429", "502", "503", "504"])
 def test_a_system_that_is_busy_or_shut_is_to_blame_itself(sftpgo, stand_in, status):
-    stand_in.trouble = lambda *_: status
+    stand_in.trouble = lambda _, path: "" if path.endswith("/token") else status
 
     assert blame(sftpgo) is Blame.SYSTEM
 
@@ -182,6 +203,11 @@ def test_a_wrong_password_is_no_members_fault_and_is_told_nowhere(stand_in):
 
     assert caught.value.blame is Blame.SYSTEM
     assert "hunter2" not in f"{caught.value!r} {caught.value} {sftpgo.config!r}"
+
+
+def test_an_api_key_that_ended_is_no_members_fault(stand_in):
+    with serving(stand_in) as url:
+        assert blame(Sftpgo(configured(url, SFTPGO_API_KEY="apikeyid.ended"))) is Blame.SYSTEM
 
 
 def test_nobody_there_is_the_systems_fault(stand_in):

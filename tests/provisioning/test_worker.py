@@ -78,7 +78,7 @@ def test_an_account_that_sftpgo_cannot_handle_holds_up_no_other(stand_in, settin
 
 
 def test_an_sftpgo_that_fails_at_everything_costs_no_attempt(stand_in, settings):
-    stand_in.trouble = lambda *_: "500"
+    stand_in.trouble = lambda _, path: "" if path.endswith("/token") else "500"
     make.member("alice")
 
     with working(settings):
