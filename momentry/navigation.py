@@ -21,6 +21,7 @@ GROUPS: Final = {
         Page("Provisioning", "sync", "provisioning.provisioningtask"),
         Page("SFTP accounts", "folder_shared", "provisioning.sftpgoaccount"),
         Page("Claim links", "link", "provisioning.claimlink"),
+        Page("External tokens", "passkey", "provisioning.externaltoken"),
     ],
     "Access": [
         Page("API keys", "key", "apikeys.apikey"),

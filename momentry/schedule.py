@@ -14,5 +14,6 @@ BEAT: Final = {
     "purge-members": {"task": "provisioning.tasks.purge_members", "schedule": crontab("30", "3")},
     "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
     "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
+    "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},
     "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
 }

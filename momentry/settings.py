@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from momentry.common.egress.allowed import read_allowed
+from momentry.common.egress.allowed import read_allowed, service_url
 from momentry.common.env import Environment, fail
 from momentry.database import database
 from momentry.schedule import BEAT as CELERY_BEAT_SCHEDULE  # noqa: F401  Celery reads it
@@ -53,6 +53,9 @@ LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
 EGRESS_ALLOW = read_allowed(env)
 SFTPGO = read_sftpgo(env, public_url=PUBLIC_URL, allowed=EGRESS_ALLOW)
+SFTPGO_URL = SFTPGO.url if SFTPGO else ""
+GITEA_URL = service_url("GITEA_URL", env.text("GITEA_URL", ""), EGRESS_ALLOW)
+N8N_URL = service_url("N8N_URL", env.text("N8N_URL", ""), EGRESS_ALLOW)
 
 INSTALLED_APPS = [
     "unfold",
@@ -211,6 +214,8 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "MemberStatus": "accounts.models.Status",
+        "TokenState": "provisioning.tokens.models.State",
+        "TokenProvider": "provisioning.tokens.models.Provider",
         "WebhookOutcome": "provisioning.api.webhooks.OUTCOMES",
     },
 }

@@ -22,6 +22,7 @@ from momentry.common import health, openapi  # noqa: F401  openapi registers its
 from momentry.favicon import favicon
 from momentry.metrics import metrics
 from provisioning.api.tasks import ProvisioningTaskViewSet
+from provisioning.api.tokens import ExternalTokenViewSet
 from provisioning.api.users import MemberViewSet
 from provisioning.api.webhooks import WordPressWebhook
 from provisioning.views import claim_page
@@ -44,6 +45,7 @@ router.register("admin/logs", RequestLogViewSet, basename="log")
 router.register("admin/prices", PriceViewSet, basename="price")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("admin/provisioning-tasks", ProvisioningTaskViewSet, basename="provisioning-task")
+router.register("admin/external-tokens", ExternalTokenViewSet, basename="external-token")
 router.register("me/keys", MyKeyViewSet, basename="my-key")
 
 TARGET = "admin/upstreams/<slug:slug>/targets/<uuid:target_id>"

@@ -8,6 +8,9 @@ from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
 from momentry.common.ids import uuid7
+from provisioning.tokens.models import ExternalToken
+
+__all__ = ["ClaimLink", "ExternalToken", "InboxEvent", "Outcome"]
 
 
 class Outcome(models.TextChoices):

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from apikeys.tasks import Daily
-from provisioning.services import members
+from provisioning.services import members, token_checks
 from provisioning.services.reconcile import Order, ReconcileError, chosen
+from provisioning.tokens.models import State
 
 logger = logging.getLogger(__name__)
 ACTOR: Final = "schedule"
@@ -40,3 +41,10 @@ def purge_members() -> None:
 def resolve_pending() -> None:
     """Pending members whose name became free while nobody could look: a process was killed."""
     logger.info("Resolved %d pending members.", members.resolve_waiting(actor=ACTOR))
+
+
+@shared_task(base=Daily)
+def verify_tokens() -> None:
+    """Each external token is shown to its provider."""
+    states = token_checks.verify_tokens(actor=ACTOR)
+    logger.info("Verified %d external tokens, %d broken.", states.total(), states[State.BROKEN])

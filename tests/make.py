@@ -12,7 +12,9 @@ from accounts.models import Site, User
 from accounts.services import Profile
 from apikeys.models import Grant, Tier
 from apikeys.services.keys import IssuedKey, create_service_key, issue_member_key, issue_secret
+from provisioning.models import ExternalToken
 from provisioning.services.members import Registered, register_member
+from provisioning.services.tokens import WantedToken, create_token
 from proxy.models import Target, TargetCredential, Upstream
 
 ACTOR = "test"
@@ -99,3 +101,10 @@ def keep_credential(target: Target, secret: str, **given: Any) -> TargetCredenti
 def secrets_of(target: Target) -> list[str]:
     """Opened; the oldest first."""
     return [str(row.secret) for row in target.credentials.all()]
+
+
+def external_token(
+    provider: str = "gitea", token: str = "9f1c0a7e5b3d" * 3, **given: Any
+) -> ExternalToken:
+    made = {"label": "ci", "base_url": "http://127.0.0.1:9", **given}
+    return create_token(WantedToken(provider=provider, token=token, **made), actor=ACTOR)

@@ -20,6 +20,7 @@ from proxy.models import Upstream
 from tests import make
 
 CREDENTIAL = "sk-upstream-credential-never-shown"
+TOKEN = "external-token-never-shown-9f1c0a7e"
 
 
 class House:
@@ -73,6 +74,7 @@ def house(db: None) -> House:
     )  # fmt: skip
     ProvisioningTask.objects.create(member=made.alice, system=System.SFTPGO)
     SftpgoAccount.objects.create(member=made.alice, username="alice", home_dir="/data/alice")
+    make.external_token(token=TOKEN, owner=made.alice)
     mail.queue("welcome", recipient="hidden.person@example.org", claim="0" * 32)
     return made
 

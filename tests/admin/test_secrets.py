@@ -10,15 +10,16 @@ from django.urls import reverse
 from accounts.models import Site, User
 from apikeys.models import ApiKey, Grant, Tier
 from events.models import Event, Mail
-from provisioning.models import ClaimLink
+from provisioning.models import ClaimLink, ExternalToken
 from proxy.models import Target, TargetCredential, Upstream
 from tests import make
-from tests.admin.conftest import CREDENTIAL, House
+from tests.admin.conftest import CREDENTIAL, TOKEN, House
 from tests.admin.pages import change, changelist, label, pages
 
 NEW = "sk-another-credential"
 ENVELOPES = """
 SELECT webhook_secret FROM accounts_site UNION ALL SELECT secret FROM proxy_targetcredential
+UNION ALL SELECT token FROM provisioning_externaltoken
 UNION ALL SELECT recipient FROM events_mail UNION ALL SELECT details FROM events_event
 """
 
@@ -33,7 +34,7 @@ def hidden(house: House) -> list[str]:
     assert len(envelopes) > 4
     assert digests
     assert nonces
-    known = [CREDENTIAL, make.webhook_secret(1), house.secret, "hidden.person@example.org"]
+    known = [CREDENTIAL, TOKEN, make.webhook_secret(1), house.secret, "hidden.person@example.org"]
     return [*envelopes, *digests, *nonces, *known]
 
 
@@ -54,7 +55,8 @@ def test_no_page_shows_a_secret(model: type[Model], house: House, root: Client) 
         (Upstream, "targets__credential__startswith"),
         (Upstream, "targets__credentials__secret__startswith"),
         (TargetCredential, "secret__startswith"), (Mail, "recipient__startswith"),
-        (Site, "webhook_secret__startswith"), (Event, "details__contains"),
+        (Site, "webhook_secret__startswith"), (ExternalToken, "token__startswith"),
+        (Event, "details__contains"),
     ],
 )  # fmt: skip
 def test_no_filter_tells_a_secret_character_by_character(

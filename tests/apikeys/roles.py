@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -18,15 +19,18 @@ from apikeys.models import ApiKey, Grant, IpRule, KeyTemplate
 from apikeys.requestlog.row import LogRow
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.scopes import holds
+from provisioning.models import ExternalToken
 from provisioning.services.members import delete_member
 from proxy.models import Price, Target, UpstreamModel
 from tests import make
 from tests.apikeys import logs
 from tests.docs.pages import page, table_rows
+from tests.provisioning.gitea import Gitea
 
 ADMIN = "/api/v1/admin/"
 OFFERS = f"{ADMIN}upstreams/{{slug}}/"
 KEYS = f"{ADMIN}keys"
+TOKENS = f"{ADMIN}external-tokens"
 VERBS = {"GET": "view", "POST": "add", "PATCH": "change", "PUT": "change", "DELETE": "delete"}
 addresses = itertools.count(1)
 
@@ -39,6 +43,12 @@ class Route(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+@cache
+def gitea() -> Gitea:
+    """One for all: it has nothing that a call could change."""
+    return Gitea()
 
 
 def routes() -> Iterator[Route]:
@@ -110,6 +120,7 @@ class House:
     model: UpstreamModel = field(init=False)
     gone: User = field(default_factory=lambda: make.member("gone"))
     twin: User = field(init=False)
+    token: ExternalToken = field(init=False)
 
     def __post_init__(self) -> None:
         delete_member(self.gone, actor="test")
@@ -128,6 +139,7 @@ class House:
         offering = make.upstream("offers", credential="x" * 20, usage_format="openai")
         self.target = offering.targets.get()
         self.model = UpstreamModel.objects.create(upstream=offering, name="m")
+        self.token = make.external_token(base_url=gitea().base_url, username="alice")
 
     def place(self, route: Route, caller: Caller) -> str:
         names = {
@@ -135,7 +147,7 @@ class House:
             f"{ADMIN}grants/": self.grant.pk, f"{ADMIN}ip-rules/": self.rule.pk,
             f"{ADMIN}prices/": self.price.pk, f"{ADMIN}logs/": self.call.id,
             f"{OFFERS}targets/": self.target.credentials.get().pk,
-            f"{OFFERS}models/": self.model.pk,
+            f"{OFFERS}models/": self.model.pk, f"{TOKENS}/": self.token.pk,
             "/api/v1/me/keys/": caller.own_key or self.key.pk,
         }  # fmt: skip
         slugs = {
@@ -176,6 +188,14 @@ class House:
             f"POST {OFFERS}models": {"name": "new"},
             f"POST {ADMIN}prices": {"model": "x", "input_micro": 1, "output_micro": 2},
             f"PATCH {ADMIN}prices/{{id}}": {"input_micro": 5},
+            f"POST {TOKENS}": {
+                "provider": "n8n",
+                "label": "x",
+                "token": "x",
+                "base_url": "http://127.0.0.1:9",
+            },
+            f"PATCH {TOKENS}/{{id}}": {"label": "other"},
+            f"POST {TOKENS}/{{id}}/revoke": {"password": "hunter2 hunter2"},
             f"POST {ADMIN}ip-rules": {"network": "198.51.100.0/24"},
             f"PATCH {ADMIN}ip-rules/{{id}}": {"note": "x"},
             "POST /api/v1/me/keys": {"name": "new"},

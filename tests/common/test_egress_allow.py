@@ -2,7 +2,7 @@
 
 import pytest
 
-from momentry.common.egress.allowed import read_allowed
+from momentry.common.egress.allowed import read_allowed, service_url
 from momentry.common.egress.rules import Kind
 from momentry.common.env import ConfigurationError, Environment
 
@@ -58,3 +58,25 @@ def test_what_is_neither_stops_the_start_and_is_not_repeated(listed: str) -> Non
         read_allowed(Environment({"EGRESS_ALLOW": listed}))
 
     assert listed not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "there",
+        "ftp://there",
+        "http://u:hunter2@there",
+        "http://169.254.169.254",
+        "http://" + "a" * 200,
+    ],
+)
+def test_a_service_that_nobody_could_dial_stops_the_start_and_is_not_repeated(given: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^N8N_URL must be http") as caught:
+        service_url("N8N_URL", given, read_allowed(Environment({})))
+
+    assert given not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["", "http://n8n:5678", "https://n8n.example.org/there/"])
+def test_where_a_service_is_may_be_said_or_left_out(given: str) -> None:
+    assert service_url("N8N_URL", given, read_allowed(Environment({}))) == given

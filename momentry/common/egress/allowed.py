@@ -5,12 +5,14 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import Final
 
+from momentry.common.egress.baseurl import fault_of
 from momentry.common.egress.hosts import is_name
 from momentry.common.egress.networks import Network
 from momentry.common.egress.rules import Kind, refusal_of
 from momentry.common.env import Environment, fail
 
 REMEMBERED: Final = 1024
+LONGEST_URL: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +62,10 @@ def network_of(word: str) -> Network | None:
         return None if "%" in word else ip_network(word, strict=False)
     except ValueError:
         return None
+
+
+def service_url(name: str, text: str, allowed: Allowed) -> str:
+    """Where the setting ``name`` says that a service is, or "". Raises ConfigurationError."""
+    if text and (len(text) > LONGEST_URL or fault_of(text, allowed.networks)):
+        fail(name, "must be http(s)://host[:port][/path] of a host that may be dialled.")
+    return text

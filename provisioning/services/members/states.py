@@ -16,6 +16,7 @@ from provisioning.services import tasks
 from provisioning.services.members.arrive import Registered, give_key
 from provisioning.services.members.conflicts import names_are_free
 from provisioning.services.members.welcome import notify, welcome_if_ready
+from provisioning.services.tokens import delete_tokens_of
 
 THERE: Final = "suspended in WordPress"
 
@@ -60,14 +61,16 @@ def going(member: User, changed: bool) -> bool:
 
 @transaction.atomic
 def delete_member(member: User, *, actor: str) -> bool:
-    """Soft deletion: the keys are revoked for good, the name and the address are free for others.
-    The rest is erased by purge_members; until then restore_member undoes it."""
+    """Soft deletion: keys are revoked and external tokens forgotten for good, the name and the
+    address are free for others. The rest is erased by purge_members; until then restore_member
+    undoes it."""
     accounts.hold(member)
     # A pending member's address may be somebody else's, and who never had a key never was here.
     knows_us = member.status != Status.PENDING and ApiKey.objects.filter(owner=member).exists()
     if not accounts.mark_deleted(member, actor=actor):
         return False
     keys.revoke_keys_of(member, actor=actor)
+    delete_tokens_of(member, actor=actor)
     tasks.want(member)
     if knows_us:
         notify("deleted", member)
