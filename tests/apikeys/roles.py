@@ -198,6 +198,7 @@ class House:
             f"POST {TOKENS}/{{id}}/revoke": {"password": "hunter2 hunter2"},
             f"POST {ADMIN}ip-rules": {"network": "198.51.100.0/24"},
             f"PATCH {ADMIN}ip-rules/{{id}}": {"note": "x"},
+            "POST /api/v1/hooks/sftpgo/auth": {"username": "nobody", "ip": "192.0.2.1"},
             "POST /api/v1/me/keys": {"name": "new"},
             "POST /api/v1/keys/verify": {"key": "x"},
             "POST /api/v1/keys/settle": {"hold": self.hold_of(caller)},

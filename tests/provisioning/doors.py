@@ -49,6 +49,7 @@ class WordPressDoor(StandIn):
         self.offers = offers
         self.passwords = {"alice": "abcd EFGH 1234 ijkl MNOP 5678"}
         self.roleless: set[str] = set()
+        self.ids = {"alice": 4711}
         super().__init__()
 
     def answer(self, heard: Heard) -> Told:
@@ -63,4 +64,4 @@ class WordPressDoor(StandIn):
             return Told(401, {"code": "rest_not_logged_in", "message": "", "data": {"status": 401}})
         if name in self.roleless:
             return Told(403, {"code": "rest_forbidden", "message": ""})
-        return Told(200, {"id": 4711, "slug": name, "name": name})
+        return Told(200, {"id": self.ids.get(name, 1), "slug": name, "name": name})
