@@ -43,7 +43,7 @@ def verify_tokens(*, actor: str) -> Counter[str]:
     """All of them: how many are in which state now. A server that gives no answer is asked once."""
     states: Counter[str] = Counter()
     silent: dict[str, Verdict] = {}
-    for token_id in ExternalToken.objects.order_by("pk").values_list("pk", flat=True):
+    for token_id in list(ExternalToken.objects.order_by("pk").values_list("pk", flat=True)):
         found = ExternalToken.objects.filter(pk=token_id).first()
         if found is None:
             continue
@@ -73,7 +73,8 @@ def revoke_token(
         PROVIDERS[found.provider].revoke(asked, owner)
     except PeerError as error:
         raise MomentryError("upstream_unreachable", str(error)) from None
-    delete_token(found.pk, actor=actor, revoked=True)
+    seen = frozenset({found.version})  # a secret that came meanwhile was not taken back
+    delete_token(found.pk, actor=actor, versions=seen, revoked=True)
 
 
 def verdict_on(row: ExternalToken) -> Verdict:

@@ -21,6 +21,7 @@ HELD: Final = re.compile(r"token scope=([a-z:,-]*)")
 PAGE: Final = 50
 MOST_PAGES: Final = 40
 NAME: Final = "Gitea's"
+LONGEST: Final = 150
 
 
 class Gitea(TokenProvider):
@@ -37,7 +38,8 @@ class Gitea(TokenProvider):
         answer = base.get(asked, "/api/v1/user", {"Authorization": f"token {asked.secret}"})
         message = base.text_of(answer, "message")
         if answer.status == 200 and (login := base.text_of(answer, "login")):
-            return Verdict(State.VALID, username=login[:150])
+            is_plain = login.isprintable() and ":" not in login and len(login) <= LONGEST
+            return Verdict(State.VALID, username=login if is_plain else None)
         if answer.status == 401:
             return base.REFUSED
         if answer.status == 403 and (LACKS in message or BOUND in message):

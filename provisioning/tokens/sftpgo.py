@@ -40,4 +40,4 @@ def credential(asked: Asked) -> dict[str, str]:
         return {"Authorization": f"Bearer {asked.secret}"}
     needs_name = asked.username and asked.secret.count(".") == 1
     key = f"{asked.secret}.{asked.username}" if needs_name else asked.secret
-    return {"X-SFTPGO-API-KEY": key}
+    return {"X-SFTPGO-API-KEY": key.encode().decode("latin-1")}  # on the wire it is UTF-8

@@ -5,14 +5,17 @@ import threading
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from events.models import Event
+from momentry.common.errors import MomentryError
 from provisioning import tasks
 from provisioning.models import ExternalToken
 from provisioning.services import token_checks
 from provisioning.services.tokens import change_token
+from provisioning.tokens.base import REFUSED, Owner
 from tests import make
+from tests.gateway.wire import within
 from tests.provisioning.gitea import Gitea
 from tests.provisioning.n8n import N8n
 from tests.provisioning.standin import Told
@@ -91,27 +94,37 @@ def test_the_history_is_the_last_ten_states():
         ]  # fmt: skip
 
 
-@pytest.mark.django_db(transaction=True)
-def test_of_many_at_once_one_tells_the_break():
-    with N8n() as peer:
-        token = make.external_token("n8n", base_url=peer.base_url)
-        barrier = threading.Barrier(5)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_of_several_at_once_one_tells_the_break():
+    """Both verdicts are there before either is kept."""
+    token = make.external_token()
 
-        def run():
-            barrier.wait(10)
-            try:
-                judged(token)
-            finally:
-                connection.close()
+    def run():
+        try:
+            token_checks.keep(token.pk, token.version, REFUSED, actor=make.ACTOR)
+        finally:
+            connection.close()
 
-        threads = [threading.Thread(target=run) for _ in range(5)]
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    with transaction.atomic():
+        ExternalToken.objects.select_for_update().get()
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join(30)
+        assert within(30, lambda: waiting() == 2)
+    for thread in threads:
+        thread.join(30)
 
-        assert len(peer.heard) == 5
-        assert breaks(token) == ["token:broken"]
+    assert breaks(token) == ["token:broken"]
+
+
+def waiting():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # kept for a transaction
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock' AND query LIKE '%provisioning_externaltoken%'"
+        )
+        return cursor.fetchone()[0]
 
 
 @pytest.mark.django_db
@@ -127,7 +140,7 @@ def test_a_verdict_on_a_token_that_was_replaced_meanwhile_is_dropped():
         assert breaks(token) == []
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_no_connection_to_the_database_is_kept_while_a_server_is_asked():
     held, ours = [], connections["default"]
 
@@ -140,6 +153,28 @@ def test_no_connection_to_the_database_is_kept_while_a_server_is_asked():
         judged(make.external_token(token=SECRET, base_url=peer.base_url))
 
     assert held == [False]
+
+
+@pytest.mark.django_db
+def test_a_secret_that_came_while_the_old_one_was_taken_back_stays(monkeypatch):
+    with Gitea() as peer:
+        token = make.external_token(
+            token=peer.mint("all"), base_url=peer.base_url, username="alice"
+        )
+        take_back = token_checks.PROVIDERS["gitea"].revoke
+
+        def revoke(asked, owner):
+            take_back(asked, owner)
+            change_token(token.pk, {"token": SECRET}, actor=make.ACTOR)
+
+        monkeypatch.setattr(token_checks.PROVIDERS["gitea"], "revoke", revoke)
+
+        with pytest.raises(MomentryError, match="precondition_failed"):
+            token_checks.revoke_token(token.pk, Owner("hunter2 hunter2"), actor=make.ACTOR)
+
+        assert peer.tokens == []
+        token.refresh_from_db()
+        assert token.token == SECRET
 
 
 @pytest.mark.django_db

@@ -28,6 +28,15 @@ def test_gitea_knows_a_good_token_and_whose_it_is():
         assert [heard.path for heard in peer.heard] == ["/api/v1/user"]
 
 
+@pytest.mark.parametrize("login", ["a\0b", "\ud800", "a:b", "x" * 151])
+def test_a_login_that_is_none_is_not_kept(login):
+    with Gitea() as peer:
+        peer.down = Told(200, {"login": login})
+        token = judged(gitea_token(peer, "x" * 40))
+
+        assert (token.state, token.username) == ("valid", "")
+
+
 @pytest.mark.parametrize("newer", [False, True])
 def test_a_gitea_token_without_read_user_is_good_and_limited(newer):
     with Gitea(newer=newer) as peer:
@@ -123,6 +132,15 @@ def test_keys_of_sftpgo(secret, username, state):
         token = make.external_token("sftpgo", secret, base_url=peer.base_url, username=username)
 
         assert judged(token).state == state
+
+
+def test_an_administrator_of_sftpgo_may_have_any_name():
+    with SFTPGoDoor() as peer:
+        given = {"base_url": peer.base_url, "username": "bøß王"}
+
+        assert judged(make.external_token("sftpgo", "k3.s3", **given)).state == "valid"
+        key = peer.heard[0].headers["x-sftpgo-api-key"]
+        assert key.encode("latin-1").decode() == "k3.s3.bøß王"
 
 
 def test_an_access_token_of_sftpgo_goes_as_a_bearer_and_tells_its_end():
