@@ -36,6 +36,8 @@ def test_one_is_added_changed_and_forgotten(house: House, root: Client) -> None:
 
     assert [added.status_code, changed.status_code, gone.status_code] == [302, 302, 302]
     assert ("***pWm4" in listed, NEW in listed + shown, TOKEN in listed) == (True, False, False)
+    assert 'name="label"' in shown
+    assert not [name for name in ("provider", "owner") if f'name="{name}"' in shown]
     kinds = Event.objects.filter(subject=f"token:{row.pk}").order_by("id")
     assert list(kinds.values_list("kind", "actor")) == [
         (f"token:{what}", f"staff:{root.session['_auth_user_id']}")
