@@ -28,6 +28,9 @@ class LoginInput(serializers.Serializer[Any]):
     )
     ip = serializers.IPAddressField(help_text="Where the client is.")
     protocol = serializers.CharField(max_length=16, required=False, allow_blank=True)
+    user = serializers.DictField(
+        required=False, allow_null=True, help_text="The account as SFTPGo has it, if it has one."
+    )
 
     def validate_username(self, name: str) -> str:
         if not storable(name):
@@ -69,7 +72,7 @@ class SftpgoAuth(APIView):
         read = LoginInput(data=request.data)
         read.is_valid(raise_exception=True)
         given = read.validated_data
-        found = account_for(given["username"], given["password"], given["ip"])
+        found = account_for(given["username"], given["password"], given["ip"], given.get("user"))
         if found is None:
             logger.info("A log-in to SFTPGo was refused.", extra={"client": given["ip"]})
         return Response(found or NO, headers={"Cache-Control": "no-store"})

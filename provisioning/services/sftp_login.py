@@ -14,21 +14,25 @@ from apikeys.services.guard import get_guard
 from momentry.common.egress.client import PeerError
 from momentry.common.errors import MomentryError
 from momentry.common.scopes import holds
+from provisioning.services.homes import account_of
+from provisioning.sftpgo.desired import changed, desired_of, may_take, new_account
 from provisioning.tokens import base
 from provisioning.tokens.base import Asked
 from provisioning.tokens.wordpress import ME, are_off
 
 PATH: Final = "/api/v1/hooks/sftpgo/auth"
 NEEDED: Final = "videos:write"  # who may log in may upload
-HOME_ROOT: Final = "/data"
 # wp-includes/class-wp-application-passwords.php: 24 characters, shown in groups of four.
 APPLICATION_PASSWORD: Final = re.compile(r"[A-Za-z0-9]{4}(?: ?[A-Za-z0-9]{4}){5}", re.ASCII)
 UNKNOWN: Final = ("database_unavailable", "overloaded")
 
 
-def account_for(username: str, password: str, ip: str) -> dict[str, Any] | None:
+def account_for(
+    username: str, password: str, ip: str, known: dict[str, Any] | None = None
+) -> dict[str, Any] | None:
     """SFTPGo's form of the member's account, None for no. ``ip``: the client's; its failures count
-    as wrong keys do. MomentryError where nobody can know."""
+    as wrong keys do. ``known``: the account as SFTPGo has it; what staff set there stays.
+    MomentryError where nobody can know."""
     member = User.objects.filter(sftpgo_username=username, status=Status.ACTIVE, is_staff=False)
     found = member.select_related("site").first() if username else None
     if found is not None and is_wordpress(found, password):
@@ -37,21 +41,13 @@ def account_for(username: str, password: str, ip: str) -> dict[str, Any] | None:
         is_right = is_key_of(found, password, ip)
     # What came to pass while WordPress was asked counts too: a suspension leaves nobody in.
     still = member.first() if is_right else None
-    return None if still is None else account_of(still)
-
-
-def account_of(member: User) -> dict[str, Any]:
-    """As SFTPGo should have it. Its quota 0 is no bound: who may store nothing gets one byte."""
-    quota = 0 if member.quota_size is None else max(member.quota_size, 1)
-    return {
-        "username": member.sftpgo_username,
-        "home_dir": f"{HOME_ROOT}/{member.sftpgo_username}",
-        "permissions": {"/": ["*"]},
-        "status": 1,
-        "email": member.email,
-        "quota_size": quota,
-        "additional_info": f"momentry:{member.pk}",
-    }
+    account = None if still is None else account_of(still)
+    if still is None or account is None:
+        return None
+    desired = desired_of(still, account)
+    if not known:
+        return new_account(desired)
+    return changed(known, desired) if may_take(known, desired) else None
 
 
 def is_wordpress(member: User, password: str) -> bool:

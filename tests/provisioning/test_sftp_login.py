@@ -11,6 +11,7 @@ from accounts import services as accounts
 from accounts.models import Site, User
 from apikeys.models import ApiKey, IpRule
 from provisioning.services import sftp_login
+from provisioning.services.homes import take
 from provisioning.services.members import delete_member
 from tests import make
 from tests.apikeys.calls import client
@@ -39,8 +40,7 @@ def here():
 
 
 def named(member, name="alice"):
-    User.objects.filter(pk=member.pk).update(sftpgo_username=name)
-    member.refresh_from_db()
+    assert take(member, name, f"/data/{name}") is not None
     return member
 
 
@@ -163,6 +163,25 @@ def test_wrong_keys_lock_the_client_out_and_nobody_else(sftpgo, alice, here, set
     assert (answer.status_code, answer.json()["code"]) == (429, "locked_out")
     assert told(sftpgo, next(addresses), right) != NO
     assert told(sftpgo, here, right) != NO  # a right key still passes
+
+
+def test_what_staff_set_in_sftpgo_stays(sftpgo, alice, here):
+    secret = make.key(alice).secret
+    known = {
+        "username": "alice", "home_dir": "/data/alice", "permissions": {"/": ["list"]},
+        "max_sessions": 2, "additional_info": f"paid\nmomentry:{alice.pk}", "status": 1,
+    }  # fmt: skip
+
+    assert told(sftpgo, here, secret, user=known) == {
+        **known, "email": alice.email, "quota_size": alice.quota_size,
+    }  # fmt: skip
+    assert told(sftpgo, here, secret, user=None)["permissions"] == {"/": ["*"]}
+
+
+def test_an_account_of_somebody_else_is_opened_to_nobody(sftpgo, alice, here):
+    known = {"username": "alice", "home_dir": "/data/alice", "additional_info": "Bob's"}
+
+    assert told(sftpgo, here, make.key(alice).secret, user=known) == NO
 
 
 def test_an_application_password_opens_the_account(sftpgo, wordpress, here):
