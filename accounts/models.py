@@ -16,13 +16,31 @@ from momentry.common.validators import validate_base_url
 DEFAULT_STORAGE_BYTES = 10 * 1024**3
 
 
+class Scheme(models.TextChoices):
+    """How a site signs. Only the first says what happened; the others say whom to look at."""
+
+    STANDARD = "standard", "momentry's plugin (Standard Webhooks)"
+    WOOCOMMERCE = "woocommerce", "WooCommerce"
+    WPWEBHOOKS = "wpwebhooks", "WP Webhooks"
+
+
 class Site(models.Model):
     """One WordPress that registers members here; it signs its webhooks with its own secret."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     name = models.CharField(max_length=100)
     url = models.CharField(max_length=200, unique=True, validators=[validate_base_url])
+    scheme = models.CharField(
+        max_length=12, choices=Scheme, default=Scheme.STANDARD, db_default=Scheme.STANDARD
+    )
     webhook_secret = EncryptedField(help_text="whsec_… of Standard Webhooks; never shown again.")
+    webhook_secret_previous = EncryptedField(
+        null=True, blank=True, help_text="Still accepted, while the site gets the new one."
+    )
+    rest_username = models.CharField(max_length=60, blank=True, db_default="")
+    rest_password = EncryptedField(
+        null=True, blank=True, help_text="An Application Password; never shown again."
+    )
     disabled_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -31,6 +49,13 @@ class Site(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """Those that may sign now."""
+        return tuple(
+            secret for secret in (self.webhook_secret, self.webhook_secret_previous) if secret
+        )
 
 
 class Status(models.TextChoices):

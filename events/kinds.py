@@ -57,5 +57,8 @@ class Kind(StrEnum):
     TOKEN_DELETED = "token:deleted"
     TOKEN_BROKEN = "token:broken"
     TOKEN_REPAIRED = "token:repaired"
+    SITE_CREATED = "site:created"
+    SITE_UPDATED = "site:updated"
+    SITE_ROTATED = "site:rotated"
     CLAIM_CREATED = "claim:created"
     MAIL_RETRIED = "mail:retried"

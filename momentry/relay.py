@@ -7,6 +7,7 @@ Before that it imports the upstreams of the environment, if `prepare` did not: i
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 from typing import Final
 
 from django.db import Error, close_old_connections
@@ -14,6 +15,7 @@ from django.utils import timezone
 
 from events.mail import send_due
 from momentry.common.env import Environment
+from provisioning.services.wakeups import look_at_due
 from provisioning.services.worker import make_worker
 from proxy.services.environment import import_environment
 from proxy.services.outages import tell_outages
@@ -34,6 +36,7 @@ async def run() -> None:
     if worker is not None:
         worker.start()
     is_imported = False
+    beside = asyncio.create_task(keep_looking_at_wordpress(stop))
     while not stop.is_set():
         is_imported = is_imported or await asyncio.to_thread(import_upstreams)
         await asyncio.to_thread(send_mail)
@@ -44,7 +47,26 @@ async def run() -> None:
             continue
     if worker is not None:
         await asyncio.to_thread(worker.stop)
+    await beside
     logger.info("relay stopped")
+
+
+async def keep_looking_at_wordpress(stop: asyncio.Event) -> None:
+    """Beside the letters: a WordPress that answers slowly holds up none of them."""
+    while not stop.is_set():
+        await asyncio.to_thread(look_at_wordpress)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), POLL_SECONDS)
+
+
+def look_at_wordpress() -> None:
+    """One round over the users who are said to have changed."""
+    try:
+        look_at_due(timezone.now())
+    except Error as error:
+        logger.warning("wake-ups not read", extra={"error": type(error).__name__})
+    finally:
+        close_old_connections()
 
 
 def import_upstreams() -> bool:

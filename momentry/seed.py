@@ -7,6 +7,7 @@ from accounts.services import Profile
 from apikeys.services.keys import issue_secret
 from momentry.common.env import Environment, fail
 from provisioning.services.members import register_member
+from provisioning.services.sites import keep_previous
 from proxy.environment import SETTING
 from proxy.models import Target, Upstream
 from proxy.services.environment import ECHO, ECHO_NAME, import_environment
@@ -24,10 +25,27 @@ def seed_site(env: Environment) -> None:
     url = env.url("WORDPRESS_URL", None, ("http", "https")).rstrip("/") + "/"
     site = Site.objects.filter(url=url).first() or Site(name=url[:100], url=url)
     secret = env.text("WORDPRESS_WEBHOOK_SECRET")
-    if site.webhook_secret != secret:
+    username, password = rest_access(env)
+    if (site.webhook_secret, site.rest_username, site.rest_password) != (
+        secret, username or site.rest_username, password or site.rest_password,
+    ):  # fmt: skip
+        keep_previous(site, secret)
         site.webhook_secret = secret
+        if password:
+            site.rest_username, site.rest_password = username, password
         site.full_clean()
         site.save()
+
+
+def rest_access(env: Environment) -> tuple[str, str]:
+    """Of the user whose Application Password reads the users, or two empty texts."""
+    username = env.text("WORDPRESS_USERNAME", "")
+    password = env.text("WORDPRESS_APP_PASSWORD", "")
+    if username and not password:
+        fail("WORDPRESS_APP_PASSWORD", "is missing: WORDPRESS_USERNAME is set.")
+    if password and not username:
+        fail("WORDPRESS_USERNAME", "is missing: WORDPRESS_APP_PASSWORD is set.")
+    return username, password
 
 
 def seed_upstreams(env: Environment) -> None:

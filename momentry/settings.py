@@ -50,6 +50,7 @@ KEY_PURGE_AFTER = timedelta(days=env.integer("KEY_PURGE_DAYS", 90, low=1, high=3
 RATE_LIMIT_MAX_ATTEMPTS = env.integer("RATE_LIMIT_MAX_ATTEMPTS", 5, low=1, high=100_000)
 RATE_LIMIT_WINDOW_SECONDS = env.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1, high=86_400)
 LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
+WORDPRESS_EXCLUDED_ROLES = frozenset(env.words("WORDPRESS_EXCLUDED_ROLES"))
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
 EGRESS_ALLOW = read_allowed(env)
 SFTPGO = read_sftpgo(env, public_url=PUBLIC_URL, allowed=EGRESS_ALLOW)

@@ -1,5 +1,6 @@
-"""InboxEvent (a webhook that was applied), ProvisioningTask (what another system has to be told),
-SftpgoAccount (a name and a home there) and ClaimLink (how a member fetches a key once)."""
+"""InboxEvent (a webhook that was applied), WakeUp (a user to be looked at by REST),
+ProvisioningTask (what another system has to be told), SftpgoAccount (a name and a home there) and
+ClaimLink (how a member fetches a key once)."""
 
 from datetime import datetime
 
@@ -27,6 +28,7 @@ class InboxEvent(models.Model):
     event_id = models.CharField(max_length=128)
     type = models.CharField(max_length=64)
     sequence = models.PositiveBigIntegerField()
+    wordpress_id = models.PositiveBigIntegerField(null=True)
     outcome = models.CharField(max_length=8, choices=Outcome)
     member = models.ForeignKey("accounts.User", on_delete=models.SET_NULL, null=True)
     received_at = models.DateTimeField(default=timezone.now)
@@ -37,6 +39,31 @@ class InboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
+
+
+class WakeUp(models.Model):
+    """Somebody says that this user changed: the relay asks WordPress what is so. One row per user,
+    however often it is said; ``calls`` tells whether it was said again meanwhile."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    site = models.ForeignKey("accounts.Site", on_delete=models.CASCADE)
+    wordpress_id = models.PositiveBigIntegerField()
+    calls = models.PositiveIntegerField(default=1)
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now)
+    last_error = models.CharField(max_length=200, blank=True)
+    failed_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["site", "wordpress_id"], name="wakeup_once")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=models.Q(failed_at=None), name="wakeup_due")
+        ]
+
+    def __str__(self) -> str:
+        return f"user {self.wordpress_id} of {self.site_id}"
 
 
 class System(models.TextChoices):

@@ -19,6 +19,8 @@ class Snapshot(NamedTuple):
     wordpress_id: int
     status: str
     profile: Profile
+    roles: tuple[str, ...] = ()
+    is_member: bool = True
 
     @property
     def is_gone(self) -> bool:
@@ -39,7 +41,16 @@ def read_snapshot(event_id: str, body: bytes) -> Snapshot:
         wordpress_id=whole(user, "id", "#/data/user"),
         status=one_of(user, "status", STATUSES, "#/data/user"),
         profile=read_profile(user),
+        roles=read_roles(user),
     )
+
+
+def is_ping(body: bytes) -> bool:
+    """What the plugin's connection test sends: no event, nothing to do."""
+    try:
+        return bool(json.loads(body) == {"type": "ping"})
+    except (ValueError, RecursionError):
+        return False
 
 
 def read_profile(user: dict[str, Any]) -> Profile:
@@ -50,6 +61,13 @@ def read_profile(user: dict[str, Any]) -> Profile:
         display_name=text(user, "display_name", 250, where),
         locale=text(user, "locale", 16, where),
     )
+
+
+def read_roles(user: dict[str, Any]) -> tuple[str, ...]:
+    roles = user.get("roles", [])
+    if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
+        raise invalid("#/data/user/roles", "must be a list of texts")
+    return tuple(roles)
 
 
 def invalid(pointer: str, detail: str) -> MomentryError:

@@ -27,7 +27,7 @@ def text(length, help_text=""):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0002_fence")]
+    dependencies = [("accounts", "0003_site_schemes")]
 
     operations = [
         migrations.AddField(

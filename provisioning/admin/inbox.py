@@ -1,8 +1,10 @@
-"""What arrived and which links went out: read-only. A link's nonce is shown nowhere."""
+"""What arrived, who is to be looked at, which links went out. A link's nonce is shown nowhere."""
 
 from typing import Final
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from momentry.common.staff import (
@@ -10,11 +12,15 @@ from momentry.common.staff import (
     GREEN,
     ORANGE,
     RED,
+    Deed,
+    Order,
     ReadOnlyAdmin,
+    bulk,
     column,
     link_to,
 )
-from provisioning.models import ClaimLink, InboxEvent, Outcome
+from provisioning.models import ClaimLink, InboxEvent, Outcome, WakeUp
+from provisioning.services.wakeups import queue
 
 OUTCOMES: Final = {Outcome.APPLIED: GREEN, Outcome.STALE: BLUE, Outcome.CONFLICT: ORANGE}
 STATES: Final = {"open": BLUE, "used": GREEN, "voided": ORANGE, "expired": RED}
@@ -38,6 +44,44 @@ class InboxEventAdmin(ReadOnlyAdmin[InboxEvent]):
         if obj.member is None:
             return "-"
         return link_to("accounts_user", obj.member_id, obj.member.username)
+
+
+def look_again(row: WakeUp, _order: Order) -> bool:
+    queue(row.site, row.wordpress_id, timezone.now())
+    return True
+
+
+LOOK_AGAIN: Final = Deed(
+    "Look again", "Queued", "WordPress is asked about these users again:", "accounts.change_site",
+    look_again,
+)  # fmt: skip
+
+
+@admin.register(WakeUp)
+class WakeUpAdmin(ReadOnlyAdmin[WakeUp]):
+    list_display = [
+        "created_at",
+        "site",
+        "wordpress_id",
+        "state",
+        "attempts",
+        "due_at",
+        "last_error",
+    ]
+    list_filter = ["site", ("failed_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["site"]
+    search_fields = ["=wordpress_id"]
+    ordering = ["-id"]
+    fields = [("site", "wordpress_id"), ("state", "attempts", "due_at"), "last_error"]
+    actions = ["look_again"]
+
+    @column("state", badge={"waiting": BLUE, "given up": RED}, order="failed_at")
+    def state(self, obj: WakeUp) -> str:
+        return "waiting" if obj.failed_at is None else "given up"
+
+    @bulk("Look again", LOOK_AGAIN.permission)
+    def look_again(self, request: HttpRequest, rows: QuerySet[WakeUp]) -> HttpResponse | None:
+        return self.carry_out(request, rows.select_related("site"), LOOK_AGAIN)
 
 
 def state_of(link: ClaimLink) -> str:

@@ -28,7 +28,7 @@ ACTIVATE: Final = (
     "( require_once ABSPATH . 'wp-admin/includes/plugin.php' )"
     " && activate_plugin( 'momentry-provisioning/momentry-provisioning.php' )"
 )
-QUIET: Final = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+QUIET: Final[dict[str, Any]] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class WordPress:

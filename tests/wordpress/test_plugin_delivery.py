@@ -16,7 +16,8 @@ ROW = "SELECT tries, next_at - UNIX_TIMESTAMP(), last_status FROM wp_momentry_ou
 
 
 def error_of(wordpress) -> str:
-    return wordpress.eval("get_option( 'momentry_last_error' )")["text"]
+    text: str = wordpress.eval("get_option( 'momentry_last_error' )")["text"]
+    return text
 
 
 def test_while_momentry_is_away_registrations_go_on_and_arrive_later_in_order(wordpress, peer):

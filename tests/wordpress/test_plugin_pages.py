@@ -40,7 +40,8 @@ def press(client, action: str, **changes: str) -> str:
 
 
 def said(page: str) -> str:
-    return re.search(r'<div class="notice notice-(\w+)"><p>(.*?)</p></div>', page)[2]
+    found: str = re.search(r'<div class="notice notice-\w+"><p>(.*?)</p></div>', page)[1]
+    return found
 
 
 def option(wordpress, name: str):

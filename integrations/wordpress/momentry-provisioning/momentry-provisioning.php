@@ -30,6 +30,7 @@ require __DIR__ . '/includes/deliver.php';
 require __DIR__ . '/includes/backfill.php';
 require __DIR__ . '/includes/member.php';
 require __DIR__ . '/includes/memberview.php';
+require __DIR__ . '/includes/rest.php';
 if ( is_admin() ) {
 	require __DIR__ . '/includes/actions.php';
 	require __DIR__ . '/includes/page.php';
