@@ -21,6 +21,7 @@ from apikeys.api.views import Me
 from momentry.common import health, openapi  # noqa: F401  openapi registers itself
 from momentry.favicon import favicon
 from momentry.metrics import metrics
+from provisioning.api.memberpage import MemberPage
 from provisioning.api.sftpgo import SftpgoAuth
 from provisioning.api.tasks import ProvisioningTaskViewSet
 from provisioning.api.tokens import ExternalTokenViewSet
@@ -58,6 +59,7 @@ api: list[URLPattern | URLResolver] = [
     path("keys/verify", KeyVerification.as_view(), name="keys-verify"),
     path("keys/settle", HoldSettlement.as_view(), name="keys-settle"),
     path("webhooks/wordpress", WordPressWebhook.as_view(), name="webhook-wordpress"),
+    path("webhooks/wordpress/member", MemberPage.as_view(), name="webhook-wordpress-member"),
     path("hooks/sftpgo/auth", SftpgoAuth.as_view(), name="hook-sftpgo-auth"),
     path("admin/users/<uuid:pk>/limits", MemberLimits.as_view(), name="member-limits"),
     path("admin/keys/batch", KeyBatch.as_view(), name="keys-batch"),
