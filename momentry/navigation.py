@@ -18,6 +18,7 @@ GROUPS: Final = {
         Page("Members", "group", "accounts.user"),
         Page("Sites", "language", "accounts.site"),
         Page("Inbox", "inbox", "provisioning.inboxevent"),
+        Page("Comparisons", "compare_arrows", "provisioning.reconciliation"),
         Page("Users to look at", "visibility", "provisioning.wakeup"),
         Page("Provisioning", "sync", "provisioning.provisioningtask"),
         Page("SFTP accounts", "folder_shared", "provisioning.sftpgoaccount"),

@@ -7,6 +7,7 @@ Before that it imports the upstreams of the environment, if `prepare` did not: i
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -54,15 +55,15 @@ async def run() -> None:
 async def keep_looking_at_wordpress(stop: asyncio.Event) -> None:
     """Beside the letters: a WordPress that answers slowly holds up none of them."""
     while not stop.is_set():
-        await asyncio.to_thread(look_at_wordpress)
+        await asyncio.to_thread(look_at_wordpress, stop.is_set)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), POLL_SECONDS)
 
 
-def look_at_wordpress() -> None:
+def look_at_wordpress(is_over: Callable[[], bool]) -> None:
     """One round over the users who are said to have changed."""
     try:
-        look_at_due(timezone.now())
+        look_at_due(timezone.now(), is_over)
     except Error as error:
         logger.warning("wake-ups not read", extra={"error": type(error).__name__})
     finally:

@@ -9,7 +9,8 @@ class ProvisioningConfig(AppConfig):
 
     def ready(self) -> None:
         from provisioning import letters  # noqa: PLC0415  models load after the app registry
-        from provisioning.services import reconcile, sftpgo_drift  # noqa: PLC0415  as above
+        from provisioning.services import reconcile, sftpgo_drift, wordpress_drift  # noqa: PLC0415  as above
 
         letters.register()
+        reconcile.register(wordpress_drift.WORDPRESS)
         reconcile.register(sftpgo_drift.SFTPGO)

@@ -1,6 +1,6 @@
-"""InboxEvent (a webhook that was applied), WakeUp (a user to be looked at by REST),
-ProvisioningTask (what another system has to be told), SftpgoAccount (a name and a home there) and
-ClaimLink (how a member fetches a key once)."""
+"""InboxEvent (a webhook that was applied), WakeUp (a user to be looked at by REST), Reconciliation
+(a comparison with a site), ProvisioningTask (what another system has to be told), SftpgoAccount (a
+name and a home there) and ClaimLink (how a member fetches a key once)."""
 
 from datetime import datetime
 
@@ -64,6 +64,26 @@ class WakeUp(models.Model):
 
     def __str__(self) -> str:
         return f"user {self.wordpress_id} of {self.site_id}"
+
+
+class Reconciliation(models.Model):
+    """One comparison of a site's members with its users, and what was done about it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    site = models.ForeignKey("accounts.Site", on_delete=models.CASCADE)
+    actor = models.CharField(max_length=64)
+    is_dry_run = models.BooleanField(default=False)
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)
+    lines = models.JSONField(default=list, help_text="The first of what was found; no addresses.")
+    error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+
+    def __str__(self) -> str:
+        return f"{self.site_id} at {self.started_at:%Y-%m-%d %H:%M}"
 
 
 class System(models.TextChoices):

@@ -23,7 +23,7 @@ def reconcile() -> None:
     for each in chosen():
         found: Counter[str] = Counter()
         try:
-            found.update(finding.what for finding in each.run(Order()))
+            found.update(finding.what for finding in each.run(Order(actor=ACTOR)))
         except ReconcileError as error:
             logger.warning("not reconciled", extra={"system": each.name, "error": str(error)})
         counts = ", ".join(f"{count} {what}" for what, count in sorted(found.items()))

@@ -17,7 +17,7 @@ from provisioning.wordpress import Snapshot, invalid, one_of, read_profile, read
 
 PAGE: Final = 100  # WordPress answers 400 to more
 PAGES: Final = 10_000
-SECONDS: Final = 20.0
+SECONDS: Final = 15.0
 MOST_BYTES: Final = 4 * 1024 * 1024
 FIELDS: Final = "id,username,email,name,locale,roles,momentry_status"
 UNKNOWN_USER: Final = "rest_user_invalid_id"
@@ -150,6 +150,14 @@ def total_of(headers: Mapping[str, str]) -> int:
     if not text.isascii() or not text.isdigit() or int(text[:9]) > PAGES:
         raise WordPressError("WordPress does not say how many pages there are.")
     return int(text)
+
+
+def number_of(user: Any) -> int:
+    """WordPressError for a list whose entries have none: then nobody knows who is missing."""
+    number = user.get("id") if isinstance(user, dict) else None
+    if type(number) is not int or not 0 < number < 2**63:
+        raise WordPressError("WordPress's list of users is not what its REST API says.")
+    return number
 
 
 def picture(user: Any) -> Snapshot:

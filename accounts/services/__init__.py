@@ -12,6 +12,7 @@ from accounts.services.profiles import (
 )
 from accounts.services.states import (
     erase,
+    is_of_site,
     mark_deleted,
     mark_restored,
     resolve,
@@ -29,6 +30,7 @@ __all__ = [
     "erase",
     "hand_over",
     "hold",
+    "is_of_site",
     "link",
     "mark_deleted",
     "mark_restored",

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
+from django.contrib.messages import SUCCESS, WARNING
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -26,6 +27,7 @@ from momentry.common.staff import (
 from provisioning import foreign
 from provisioning.services import sites
 from provisioning.services.inbox import SHORTEST_SECRET
+from provisioning.wordpressrest import check
 
 PREFIX: Final = "whsec_"
 STATES: Final = {"active": GREEN, "disabled": RED}
@@ -70,7 +72,13 @@ class SiteForm(SecretsForm[Site]):
             self.add_error("new_secret", "Another way to sign takes another secret.")
         if scheme != Scheme.STANDARD and not self.has_rest(given):
             self.add_error("rest_username", "This way to sign takes access by REST.")
+        # It follows to no other address by itself.
+        if self.moves() and self.is_set("rest_password") and not given.get("new_password"):
+            self.add_error("new_password", "Another address takes the password again.")
         return super().clean()
+
+    def moves(self) -> bool:
+        return "url" in self.changed_data and not self.instance._state.adding
 
     def has_rest(self, given: dict[str, Any]) -> bool:
         password = given.get("new_password") or self.is_set("rest_password")
@@ -108,7 +116,7 @@ class SiteAdmin(StaffAdmin[Site]):
         "disabled_at",
     ]  # fmt: skip
     formfield_overrides = URLS
-    actions_detail = ["forget_this"]
+    actions_detail = ["test_this", "forget_this"]
 
     def has_delete_permission(self, request: HttpRequest, obj: Site | None = None) -> bool:
         """Its inbox is what keeps old webhooks from being applied again; disable it instead."""
@@ -120,6 +128,19 @@ class SiteAdmin(StaffAdmin[Site]):
         sites.record_change(
             obj, actor=actor_of(request), fields=form.changed_data, created=not change
         )
+
+    @button("Test connection", CHANGE, "network_check")
+    def test_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Every step that went well is told too."""
+
+        def run(site: Site, _order: Order) -> bool:
+            found = check(site)
+            for line in found.lines:
+                self.message_user(request, line, SUCCESS if found.is_good else WARNING)
+            return found.is_good
+
+        warning = "Its REST API is asked for the first users:"
+        return self.carry_out_one(request, object_id, Deed("Test", "Tested", warning, CHANGE, run))
 
     @button("Forget previous secret", CHANGE, "key_off")
     def forget_this(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -136,9 +136,11 @@ def follow(site: Site, member: User | None, snapshot: Snapshot) -> User | None:
         if is_excluded(snapshot):
             return None
         member = arrive(site, snapshot, actor)
-    elif member.status != Status.DELETED:
-        members.update_for_site(member, snapshot.profile, actor=actor)
-    follow_status(member, snapshot, actor)
+        follow_status(member, snapshot, actor, tells=False)
+    else:
+        if member.status != Status.DELETED:
+            members.update_for_site(member, snapshot.profile, actor=actor)
+        follow_status(member, snapshot, actor)
     return member
 
 
@@ -163,18 +165,19 @@ def arrive(site: Site, snapshot: Snapshot, actor: str) -> User:
         actor=actor,
         site=site,
         wordpress_id=snapshot.wordpress_id,
-        welcome=snapshot.status == "active" and not is_excluded(snapshot),
+        welcome=snapshot.status == "active",
     )
 
 
-def follow_status(member: User, snapshot: Snapshot, actor: str) -> None:
-    """Deleted is for good; a late registration of a deleted member stays dead.
+def follow_status(member: User, snapshot: Snapshot, actor: str, *, tells: bool = True) -> None:
+    """Deleted is for good; a late registration of a deleted member stays dead. ``tells``: the member
+    gets a letter of a suspension; not who was never let in.
 
     A suspension by staff is theirs to undo: WordPress resumes only whom WordPress suspended.
     """
     if snapshot.is_gone:
         members.delete_member(member, actor=actor)
     elif snapshot.status == "suspended" or is_excluded(snapshot):
-        members.suspend_for_site(member, actor=actor)
+        members.suspend_for_site(member, actor=actor, tells=tells)
     else:
         members.resume_for_site(member, actor=actor)

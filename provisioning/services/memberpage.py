@@ -30,7 +30,7 @@ class Order(NamedTuple):
     event_id: str
     action: str
     wordpress_id: int
-    key_id: UUID | None = None
+    key_id: UUID
 
 
 def member_of(site: Site, wordpress_id: int) -> User:

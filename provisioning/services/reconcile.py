@@ -10,10 +10,15 @@ T = TypeVar("T")
 
 
 class Order(NamedTuple):
-    """``is_dry``: only look. ``adopts``: take over what was there before us."""
+    """``is_dry``: only look. ``adopts``: take over what was there before us. ``site``: the URL of
+    the only WordPress to ask; ``delete_many`` and ``reset_sequences``: services/wordpress_drift."""
 
     is_dry: bool = False
     adopts: bool = False
+    actor: str = "command"
+    site: str = ""
+    delete_many: bool = False
+    reset_sequences: bool = False
 
 
 class Finding(NamedTuple):

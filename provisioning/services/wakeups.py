@@ -4,11 +4,14 @@ So a body that was forged or replayed changes nothing but when WordPress is aske
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from accounts.models import Site, User
 from accounts.services import Profile
@@ -16,7 +19,7 @@ from momentry.common.errors import MomentryError
 from provisioning.foreign import WakeUpCall
 from provisioning.models import InboxEvent, Outcome, WakeUp
 from provisioning.services.inbox import OVERTAKEN, State, apply_current, serialise
-from provisioning.wordpress import Snapshot
+from provisioning.wordpress import Snapshot, invalid
 from provisioning.wordpressrest import WordPressError, WordPressRest
 
 logger = logging.getLogger(__name__)
@@ -59,13 +62,16 @@ def queue(site: Site, wordpress_id: int, now: datetime) -> None:
         WakeUp.objects.create(site=site, wordpress_id=wordpress_id, due_at=now)
 
 
-def look_at_due(now: datetime) -> int:
-    """Look at those that are due; how many were done. Several may run at once."""
+def look_at_due(now: datetime, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Look at those that are due; how many were done. Several may run at once. ``is_over``: is the
+    process to end? What is left then is looked at by the next."""
     due = WakeUp.objects.filter(due_at__lte=now, failed_at=None, site__disabled_at=None)
     done = 0
     for row in due.select_related("site").order_by("due_at")[:BATCH]:
-        taken = WakeUp.objects.filter(pk=row.pk, due_at=row.due_at).update(due_at=now + TAKEN_FOR)
-        if taken:
+        if is_over():
+            break
+        mine = WakeUp.objects.filter(pk=row.pk, due_at=row.due_at)
+        if mine.update(due_at=timezone.now() + TAKEN_FOR):
             done += look(row, now)
     return done
 
@@ -73,9 +79,14 @@ def look_at_due(now: datetime) -> int:
 def look(row: WakeUp, now: datetime) -> bool:
     try:
         outcome = refresh(row.site, row.wordpress_id)
-    except (WordPressError, MomentryError) as error:
-        why = error.detail if isinstance(error, MomentryError) else str(error)
-        postpone(row, now, why)
+    except MomentryError as error:
+        postpone(row, now, error.detail)
+        return False
+    except WordPressError as error:
+        postpone(row, now, str(error))
+        # Its others need not fail one by one, while those of other sites wait.
+        others = WakeUp.objects.filter(site=row.site, due_at__lte=now, failed_at=None)
+        others.update(due_at=now + FIRST_PAUSE)
         return False
     rows = WakeUp.objects.filter(pk=row.pk)
     if outcome == OVERTAKEN or not rows.filter(calls=row.calls).delete()[0]:
@@ -102,11 +113,12 @@ def refresh(site: Site, wordpress_id: int, api: WordPressRest | None = None) -> 
     for a user no member can be made of."""
     seen = state_of(site, wordpress_id)
     found = (api or WordPressRest(site)).user(wordpress_id)
-    if found is not None:
-        return apply_current(site, found, seen=seen)
-    if seen is None:  # neither here nor there
+    if found is None and seen is None:  # neither here nor there
         return "unknown"
-    return apply_current(site, gone(site, wordpress_id), seen=seen)
+    try:
+        return apply_current(site, found or gone(site, wordpress_id), seen=seen)
+    except ValidationError as error:
+        raise invalid("#", f"no member can have this {', '.join(error.message_dict)}") from None
 
 
 def state_of(site: Site, wordpress_id: int) -> State | None:

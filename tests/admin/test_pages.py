@@ -46,7 +46,7 @@ def test_every_model_has_a_page_but_the_log_batches() -> None:
         "apikeys.RequestLog", "apikeys.Tier",
         "events.Event", "events.Mail", "provisioning.ClaimLink",
         "provisioning.InboxEvent", "provisioning.ProvisioningTask", "provisioning.SftpgoAccount",
-        "provisioning.WakeUp",
+        "provisioning.Reconciliation", "provisioning.WakeUp",
         "proxy.Price", "proxy.TargetCredential", "proxy.Upstream",
         "proxy.UpstreamModel",
     }  # fmt: skip

@@ -27,6 +27,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(route)
         if not route:
             self.answer(404, "<html>Nothing here</html>", {})
+        elif route in self.server.answers:
+            self.answer(*self.server.answers[route], {})
         elif self.server.broken.get(route):
             self.server.broken[route] -= 1
             self.answer(500, {"code": "internal_server_error"}, {})
@@ -73,6 +75,7 @@ class WordPressStandIn(ThreadingHTTPServer):
         self.users: dict[int, dict[str, Any]] = {}
         self.asked: list[str] = []
         self.broken: dict[str, int] = {}
+        self.answers: dict[str, tuple[int, Any]] = {}
         self.is_pretty = self.has_passwords = True
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 

@@ -20,7 +20,7 @@ def test_the_list_is_giteas():
         ("all", gitea.KNOWN - {"public-only"}), ("all,public-only", gitea.KNOWN),
         ([f"write:{room}" for room in gitea.ROOMS], gitea.KNOWN - {"public-only"}),
     ],
-    ids=str,
+    ids=lambda value: ",".join(sorted(value)) if isinstance(value, set) else str(value),
 )  # fmt: skip
 def test_what_scopes_allow(given, allowed):
     assert parse_scopes(given) == allowed

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from email import message_from_bytes, policy
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +13,9 @@ from events.models import Mail
 from provisioning.models import ClaimLink
 from provisioning.services import members
 from provisioning.services.claims import claim_url
+from provisioning.services.members import welcome
 from tests import make
+from tests.provisioning.sftpgo_settings import configured
 
 pytestmark = pytest.mark.django_db
 STAFF = {"actor": "staff:1"}
@@ -45,13 +46,14 @@ def test_the_welcome_has_one_claim_link_in_text_and_html():
 
 
 def test_sftp_is_named_where_it_is_configured(settings):
-    settings.SFTPGO = SimpleNamespace(public_host="files.example.org", public_port=2022)
-    alice = make.member()
-    alice.sftpgo_username = "alice-sftp"
-    alice.save()
+    settings.SFTPGO = configured()._replace(public_host="files.example.org", public_port=2022)
+    alice = make.member("First Last", site=make.site(), wordpress_id=7)
+    assert sent() == []  # not before the account is there
+
+    assert welcome(alice)
 
     for body in parts(sent()[0]):
-        assert all(word in body for word in ("files.example.org", "2022", "alice-sftp"))
+        assert all(word in body for word in ("files.example.org", "2022", "First-Last-7"))
 
 
 def test_without_sftp_no_word_of_it(settings):

@@ -101,6 +101,7 @@ def test_claiming_gives_the_secret_once_and_ends_the_link_of_the_mail(alice, api
     assert answer.json()["keys"][0]["state"] == "active"
     link = claim_url(ClaimLink.objects.get()).partition("/claim/")[2]
     assert client.get(f"/claim/{link}").status_code == 404
+    assert ClaimLink.objects.get().voided_at is not None
     assert code(press("claim", key)) == (409, "conflict")
     assert (
         Event.objects.filter(kind=Kind.APIKEY_CLAIMED, actor=f"member:{alice.pk.hex}").count() == 1

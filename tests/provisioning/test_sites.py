@@ -95,6 +95,19 @@ def test_another_scheme_takes_another_secret_and_access_by_rest(site, root):
     assert (site.scheme, site.webhook_secret_previous) == (Scheme.WOOCOMMERCE, None)
 
 
+def test_a_password_follows_to_no_other_address_by_itself(site, root):
+    rest = {"rest_username": "root", "new_password": "abcd EFGH ijkl"}
+    give(root, site, **rest)
+    moved = {"url": "https://elsewhere.example.org/", "rest_username": "root"}
+
+    kept = give(root, site, **moved)
+    given = give(root, site, **moved, new_password="another one of there")
+
+    site.refresh_from_db()
+    assert (kept.status_code, given.status_code) == (200, 302)
+    assert site.rest_password == "another one of there"
+
+
 def test_the_plugins_connection_test_is_answered_and_does_nothing(site):
     answer = send(b'{"type": "ping"}')
 

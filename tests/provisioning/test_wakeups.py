@@ -16,6 +16,8 @@ from events.models import Mail
 from provisioning.models import InboxEvent, WakeUp
 from provisioning.services import wakeups
 from provisioning.services.wakeups import MOST_ATTEMPTS, look_at_due
+from tests import make
+from tests.provisioning.rest import PASSWORD
 from tests.provisioning.wordpress import URL
 
 pytestmark = pytest.mark.django_db
@@ -114,12 +116,18 @@ def test_a_deletion_and_a_suspension_are_followed_when_wordpress_says_so_too(sho
     assert User.objects.get(wordpress_id=8).status == Status.SUSPENDED
 
 
-def test_a_404_that_is_not_wordpress_own_deletes_nobody(shop, there):
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [
+        (404, "<html>Not found</html>"), (404, {"code": "rest_no_route"}), (410, {}),
+        (500, {"code": "rest_user_invalid_id"}), (200, {"id": None}), (200, []), (200, "null"),
+    ],
+)  # fmt: skip
+def test_no_answer_but_wordpress_own_deletes_somebody(shop, there, status, document):
     there.add(7, "ann")
     woo({"id": 7})
     look()
-    there.is_pretty = False
-    there.users[7]["id"] = None  # what its REST API never says
+    there.answers["/wp/v2/users/7"] = (status, document)
 
     woo({"id": 7}, "customer.deleted")
     look()
@@ -272,10 +280,38 @@ def test_word_that_comes_while_one_is_looked_at_is_looked_at_again(shop, there, 
 
     def refresh(site, number):
         outcome = real(site, number)
-        WakeUp.objects.update(calls=5)
+        assert woo({"id": 7, "again": 1}).json() == {"status": "queued"}
         return outcome
 
     monkeypatch.setattr(wakeups, "refresh", refresh)
     assert look() == 0
     monkeypatch.setattr(wakeups, "refresh", real)
     assert (WakeUp.objects.count(), look()) == (1, 1)
+
+
+def test_one_wordpress_that_is_away_holds_up_no_other(shop, there):
+    other = make.site(2)
+    other.scheme, other.webhook_secret = Scheme.WOOCOMMERCE, "a secret of the other shop"
+    other.url, other.rest_username = "http://127.0.0.1:9/", "root"
+    other.rest_password = PASSWORD
+    other.save()
+    for number in range(1, 31):
+        raw = json.dumps({"id": number}).encode()
+        woo(raw, HTTP_X_WC_WEBHOOK_SIGNATURE=signature(raw, "a secret of the other shop"))
+    there.add(7, "ann")
+    woo({"id": 7})
+
+    look()
+    look()
+
+    assert User.objects.get().username == "ann"
+    assert WakeUp.objects.filter(site=other, attempts=1).count() == 1
+    assert WakeUp.objects.filter(site=other, attempts=0).count() == 29
+
+
+def test_a_relay_that_is_to_end_begins_no_other(shop, there):
+    there.add(7, "ann")
+    woo({"id": 7})
+
+    assert look_at_due(timezone.now() + timedelta(seconds=1), lambda: True) == 0
+    assert (WakeUp.objects.get().attempts, look()) == (0, 1)

@@ -76,7 +76,7 @@ class WordPress:
     def copy_files(self) -> None:
         leave = shutil.ignore_patterns("wp-config.php", "wp-content")
         shutil.copytree(SYSTEM, self.site, ignore=leave)
-        for name in ("wp-config.php", "install.php", "router.php"):
+        for name in ("wp-config.php", "install.php", "router.php", "network.php"):
             shutil.copy(HERE / name, self.site)
         theme = self.site / "wp-content" / "themes" / "plain"
         theme.mkdir(parents=True)
@@ -90,7 +90,7 @@ class WordPress:
                 program("php", "php-cli"), "-d", "upload_max_filesize=1M",
                 "-S", f"127.0.0.1:{port}", "-t", str(self.site), str(self.site / "router.php"),
             )  # fmt: skip
-            assert within(15, lambda port=port: answers(port))
+        assert within(15, lambda: all(answers(port) for port in self.ports))
 
     def run(self, *command: str) -> None:
         process = subprocess.Popen(command, env=self.environment, cwd=self.root, **QUIET)

@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import httpx2
 import pytest
 
 from tests import make
@@ -31,7 +32,7 @@ def forms(page: str) -> dict[str, dict[str, str]]:
     return {each["action"].removeprefix("momentry_"): each for each in found if "action" in each}
 
 
-def press(client, action: str, **changes: str) -> str:
+def press(client: httpx2.Client, action: str, **changes: str) -> str:
     """The page as it is after a button."""
     fields = forms(client.get(PAGE).text)[action] | changes
     answer = client.post(POST, data=fields)

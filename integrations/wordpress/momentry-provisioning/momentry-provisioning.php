@@ -3,7 +3,7 @@
  * Plugin Name:       momentry provisioning
  * Description:       Tells momentry who registers, changes and leaves, and shows members their quota, usage and keys.
  * Version:           1.0.0
- * Requires at least: 5.9
+ * Requires at least: 6.0
  * Requires PHP:      7.4
  * Author:            momentry
  * License:           GPL-2.0-or-later

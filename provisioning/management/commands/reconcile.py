@@ -23,10 +23,25 @@ class Command(BaseCommand):
             action="store_true",
             help="Link accounts that were there before their members, keeping their homes.",
         )
+        parser.add_argument("--site", default="", help="Only the WordPress with this URL.")
+        parser.add_argument(
+            "--delete-many", action="store_true", help="Also if more than half are gone there."
+        )
+        parser.add_argument(
+            "--reset-sequences",
+            action="store_true",
+            help="WordPress's database was restored from a copy: take its next webhooks as newer.",
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         names = [name for name in RECONCILERS if options[name]]
-        order = Order(is_dry=options["dry_run"], adopts=options["adopt"])
+        order = Order(
+            is_dry=options["dry_run"],
+            adopts=options["adopt"],
+            site=options["site"],
+            delete_many=options["delete_many"],
+            reset_sequences=options["reset_sequences"],
+        )
         found = chosen(*names)
         if not found:
             self.stdout.write("No system is configured.")

@@ -27,9 +27,10 @@ def suspend_member(member: User, *, reason: str, actor: str) -> bool:
 
 
 @transaction.atomic
-def suspend_for_site(member: User, *, actor: str) -> bool:
-    """As WordPress has it. A suspension by staff stays theirs."""
-    return stopped(member, accounts.suspend_for_site(member, reason=THERE, actor=actor))
+def suspend_for_site(member: User, *, actor: str, tells: bool = True) -> bool:
+    """As WordPress has it. A suspension by staff stays theirs. ``tells``: by letter."""
+    changed = accounts.suspend_for_site(member, reason=THERE, actor=actor)
+    return stopped(member, changed, tells=tells)
 
 
 @transaction.atomic
@@ -43,11 +44,12 @@ def resume_for_site(member: User, *, actor: str) -> bool:
     return going(member, accounts.resume_for_site(member, actor=actor))
 
 
-def stopped(member: User, changed: bool) -> bool:
+def stopped(member: User, changed: bool, *, tells: bool = True) -> bool:
     """What follows on a suspension; the member is told once, not when staff take one over."""
     if changed and member.status == Status.SUSPENDED:
         tasks.want(member)
-        notify("suspended", member)
+        if tells:
+            notify("suspended", member)
     return changed
 
 

@@ -36,9 +36,7 @@ function backfill_next(): bool {
 	}
 	$ids = $wpdb->get_col( $wpdb->prepare( "SELECT ID FROM {$wpdb->users} WHERE ID > %d ORDER BY ID LIMIT %d", $state['after'], BATCH ) );
 	foreach ( $ids as $id ) {
-		if ( ! is_multisite() || is_user_member_of_blog( (int) $id ) ) {
-			$state['queued'] += queue_user( (int) $id, 'user.updated', true ) ? 1 : 0;
-		}
+		$state['queued'] += queue_user( (int) $id, 'user.updated', true ) ? 1 : 0;
 		$state['after'] = (int) $id;
 	}
 	if ( count( $ids ) < BATCH ) {

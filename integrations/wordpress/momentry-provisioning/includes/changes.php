@@ -46,7 +46,7 @@ function meta_changed( $meta_id, $user_id, $key ): void {
 /** Before the row goes: afterwards there is nothing to tell of. */
 function user_goes( $user_id ): void {
 	$user = get_userdata( (int) $user_id );
-	if ( $user && ( was_sent( $user->ID ) || ! is_excluded( $user ) ) ) {
+	if ( $user && ( was_sent( $user->ID ) || ! is_nobody_here( $user ) ) ) {
 		Changes::$gone[ (int) $user->ID ] = snapshot( $user, 'deleted' );
 	}
 	user_changed( $user_id );

@@ -35,7 +35,10 @@ function account(): string {
 
 function never_cache(): void {
 	defined( 'DONOTCACHEPAGE' ) || define( 'DONOTCACHEPAGE', true ); // What caching plugins agree on.
-	headers_sent() || nocache_headers();
+	if ( ! headers_sent() ) {
+		nocache_headers();
+		header( 'Cache-Control: no-store, private, no-cache, must-revalidate, max-age=0' );
+	}
 }
 
 /** Before the page's first byte, where the content can be seen already. */

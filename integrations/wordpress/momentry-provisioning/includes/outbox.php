@@ -67,7 +67,11 @@ function add_event( int $user_id, string $type, array $user ): bool {
 		'created_at' => time(),
 		'next_at'    => time(),
 	);
-	return false !== $wpdb->insert( outbox_table(), $row );
+	if ( false === $wpdb->insert( outbox_table(), $row ) ) {
+		remember_error( 0, "user $user_id: the outbox cannot be written" );
+		return false;
+	}
+	return true;
 }
 
 /** The oldest waiting event of each user that is due, oldest first: a user's later ones wait for it. */

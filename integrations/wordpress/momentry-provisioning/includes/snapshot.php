@@ -31,10 +31,7 @@ function snapshot( \WP_User $user, string $status ): array {
  * a network is suspended; whoever keeps it elsewhere answers the filter momentry_user_status.
  */
 function status_of( \WP_User $user ): string {
-	$is_out = array() === $user->roles || 0 !== (int) $user->user_status || ! empty( $user->spam ) || ! empty( $user->deleted );
-	if ( is_multisite() && ! is_user_member_of_blog( $user->ID ) ) {
-		$is_out = true;
-	}
+	$is_out = is_elsewhere( $user ) || array() === $user->roles || 0 !== (int) $user->user_status || ! empty( $user->spam ) || ! empty( $user->deleted );
 	/**
 	 * May this user use what momentry gives?
 	 *
@@ -43,6 +40,16 @@ function status_of( \WP_User $user ): string {
 	 */
 	$status = apply_filters( 'momentry_user_status', $is_out ? 'suspended' : 'active', $user );
 	return 'active' === $status ? 'active' : 'suspended';
+}
+
+/** A user of the network, but not of this site. */
+function is_elsewhere( \WP_User $user ): bool {
+	return is_multisite() && ! is_user_member_of_blog( $user->ID );
+}
+
+/** No member, unless momentry was told of them before. */
+function is_nobody_here( \WP_User $user ): bool {
+	return is_excluded( $user ) || is_elsewhere( $user );
 }
 
 function is_excluded( \WP_User $user ): bool {
@@ -64,7 +71,7 @@ function queue_user( int $user_id, string $type, bool $is_forced = false ): bool
 	try {
 		clean_user_cache( $user_id );
 		$user = get_userdata( $user_id );
-		if ( ! $user || ( is_excluded( $user ) && ! was_sent( $user_id ) ) ) {
+		if ( ! $user || ( is_nobody_here( $user ) && ! was_sent( $user_id ) ) ) {
 			return false;
 		}
 		$data = snapshot( $user, is_excluded( $user ) ? 'suspended' : status_of( $user ) );

@@ -1,0 +1,346 @@
+"""The real WordPress and the real momentry: people come, change and go, whatever is away."""
+
+import base64
+import hmac
+import json
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from tests.e2e.up import ROOT
+from tests.gateway.wire import within
+from tests.wordpress.conftest import OTHER, SECRET
+from tests.wordpress.installation import USER_PASSWORD
+from tests.wordpress.momentry import Momentry
+from tests.wordpress.test_plugin_events import delete_by_form, post_form
+from tests.wordpress.test_plugin_pages import press, said
+
+pytestmark = pytest.mark.slow
+BLOCK = "<!-- wp:momentry/account /-->"
+
+
+@pytest.fixture(scope="module")
+def momentry(running, tmp_path_factory):
+    made = Momentry(tmp_path_factory.mktemp("momentry") / "var", running, SECRET).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def site(running, momentry):
+    """The WordPress, connected with a momentry that runs."""
+    if momentry.running is None:
+        momentry.start()
+    running.connect(momentry.url, SECRET)
+    running.sql("DELETE FROM wp_momentry_outbox WHERE done = 0")
+    running.sql("DELETE FROM wp_options WHERE option_name LIKE 'momentry_last_error'")
+    return running
+
+
+def keys_of(momentry, user: int) -> list[tuple[bool, bool]]:
+    """Of each key: has it a secret, was it revoked?"""
+    found: list[tuple[bool, bool]] = momentry.rows(
+        "SELECT k.digest IS NOT NULL, k.revoked_at IS NOT NULL FROM apikeys_apikey k"
+        " JOIN accounts_user u ON u.id = k.owner_id WHERE u.wordpress_id = %s",
+        user,
+    )
+    return found
+
+
+def call(momentry, key: str) -> int:
+    return httpx2.get(f"{momentry.url}/api/v1/me", headers={"X-API-Key": key}).status_code
+
+
+def account_page(site, content: str = "[momentry_account]") -> str:
+    """Its address."""
+    made = (
+        "wp_insert_post( array( 'post_type' => 'page', 'post_status' => 'publish',"
+        f" 'post_title' => 'Account', 'post_content' => '{content}' ) )"
+    )
+    place: str = site.eval(f"get_permalink( {made} )")
+    return place
+
+
+def buttons(page: str) -> dict[str, dict[str, str]]:
+    """The forms of a member's page, by what they do."""
+    found = {}
+    for part in re.findall(r"<form method=\"post\">.*?</form>", page, re.DOTALL):
+        fields = dict(re.findall(r'name="(momentry_\w+)" value="([^"]*)"', part))
+        found[fields["momentry_do"]] = fields
+    return found
+
+
+def new_key(page: str) -> str:
+    return re.search(r"<code>(muser_\w+)</code></p></div>", page)[1]
+
+
+def test_a_member_comes_changes_is_suspended_and_goes_by_rest(site, momentry):
+    user = site.register("ann", first_name="Ann")
+    came = momentry.member(user)
+    site.rest("POST", f"users/{user}", email="ann2@example.org", roles=["author"])
+    changed = momentry.member(user)
+    site.rest("POST", f"users/{user}", roles=[])
+    suspended = momentry.member(user)
+    site.rest("POST", f"users/{user}", roles=["subscriber"])
+    resumed = momentry.member(user)
+    site.rest("DELETE", f"users/{user}?force=true&reassign=1")
+
+    assert (came, changed, suspended, resumed, momentry.member(user)) == (
+        ("ann", "ann@example.org", "active"),
+        ("ann", "ann2@example.org", "active"),
+        ("ann", "ann2@example.org", "suspended"),
+        ("ann", "ann2@example.org", "active"),
+        ("ann", "ann2@example.org", "deleted"),
+    )
+    assert keys_of(momentry, user) == [(False, True)]
+
+
+def test_the_same_by_the_forms_of_wp_admin_with_momentry_away_in_between(site, momentry):
+    staff = site.log_in()
+    momentry.stop()
+    post_form(
+        staff, "/wp-admin/user-new.php", "/wp-admin/user-new.php",
+        user_login="bea", email="bea@example.org", pass1=USER_PASSWORD, pass2=USER_PASSWORD,
+        role="subscriber",
+    )  # fmt: skip
+    user = int(site.sql("SELECT ID FROM wp_users WHERE user_login = 'bea'"))
+    edit = f"/wp-admin/user-edit.php?user_id={user}"
+    post_form(staff, edit, edit, email="bea2@example.org")
+    assert site.waiting() == 2
+
+    momentry.start()
+    site.make_due()
+    site.minute()
+    assert momentry.member(user) == ("bea", "bea2@example.org", "active")
+    assert (site.waiting(), len(keys_of(momentry, user))) == (0, 1)
+
+    momentry.stop()
+    post_form(staff, edit, edit, role="")
+    delete_by_form(staff, user)
+    momentry.start()
+    site.make_due()
+    site.minute()
+
+    assert momentry.member(user)[2] == "deleted"
+    order = "SELECT type FROM provisioning_inboxevent WHERE wordpress_id = %s ORDER BY id"
+    assert [kind for (kind,) in momentry.rows(order, user)] == [
+        "user.registered", "user.updated", "user.updated", "user.deleted",
+    ]  # fmt: skip
+
+
+def test_a_member_fetches_and_changes_the_key_on_a_page_of_wordpress(site, momentry):
+    site.register("cora")
+    cora = site.log_in("cora", USER_PASSWORD)
+    place = account_page(site)
+    first = cora.get(place)
+    assert "no-store" in first.headers["Cache-Control"]
+    assert "0 B of 10.0 GB used" in first.text
+    claimed = cora.post(place, data=buttons(first.text)["claim"])
+    key = new_key(claimed.text)
+    assert call(momentry, key) == 200
+
+    shown = cora.get(place).text
+    assert key not in shown
+    order = buttons(shown)["rotate"]
+    rotated = new_key(cora.post(place, data=order).text)
+    again = cora.post(place, data=order).text
+
+    assert (call(momentry, rotated), rotated != key) == (200, True)
+    assert "This was not done." in again
+    assert "muser_" not in re.sub(r"muser_\w{4}…?\*+|<code>muser_[^<]*\*+</code>", "", again)
+
+
+def test_nobody_gets_at_the_key_of_another(site, momentry):
+    site.register("dora")
+    evil_id = site.register("evil")
+    dora, evil = (site.log_in(name, USER_PASSWORD) for name in ("dora", "evil"))
+    place = account_page(site, BLOCK)
+    wanted = buttons(dora.get(place).text)["claim"]
+    own = buttons(evil.get(place).text)["claim"]
+
+    stolen = [
+        evil.post(place, data=wanted),
+        evil.post(place, data=own | {"momentry_key": wanted["momentry_key"]}),
+        evil.post(place, data={**own, "user_id": "1", "momentry_nonce": ""}),
+        site.client.post(place, data=wanted),
+        evil.get(place, params=own),
+    ]
+
+    for answer in stolen:
+        assert 'class="momentry-new-key"' not in answer.text
+    assert keys_of(momentry, evil_id) == [(False, False)]
+    assert "Log in to see" in site.client.get(place).text
+
+
+def test_the_page_says_so_when_momentry_is_away(site, momentry):
+    site.register("edda")
+    edda = site.log_in("edda", USER_PASSWORD)
+    place = account_page(site)
+    site.connect("http://127.0.0.1:9", SECRET)
+
+    page = edda.get(place).text
+
+    assert "cannot be shown right now" in page
+
+
+def test_the_connection_test_knows_momentry(site, momentry):
+    staff = site.log_in()
+    works = said(press(staff, "test"))
+    site.connect(momentry.url, OTHER)
+    refused = said(press(staff, "test"))
+
+    assert works == "The connection works: momentry knows this site and its secret."
+    assert refused.startswith("momentry is there, but refuses the signature")
+
+
+def test_a_name_in_use_waits_for_staff_and_wordpress_goes_on(site, momentry):
+    token = momentry.running.admin_token
+    made = httpx2.post(
+        f"{momentry.url}/api/v1/admin/users",
+        json={"username": "faye", "email": "elsewhere@example.org"},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert made.status_code == 201
+
+    user = site.register("Faye")
+
+    assert momentry.member(user)[2] == "pending"
+    assert site.waiting() == 0
+
+
+def test_changes_made_in_the_database_of_wordpress_are_found_by_comparing(site, momentry):
+    user = site.register("gina")
+    gone = site.register("hana")
+    site.sql(f"UPDATE wp_users SET user_email = 'g2@example.org' WHERE ID = {user}")
+    site.sql(f"DELETE FROM wp_users WHERE ID = {gone}")
+    site.sql(f"DELETE FROM wp_usermeta WHERE user_id = {gone}")
+
+    def reconcile(*options: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", *options], cwd=ROOT, check=False,
+            env=momentry.environment(), capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    dry = reconcile("reconcile", "--wordpress", "--dry-run")
+    before = momentry.member(user), momentry.member(gone)
+    reconcile("reconcile", "--wordpress")
+
+    assert f"profile: user {user} (email)" in dry
+    assert f"gone: user {gone}" in dry
+    assert (before[0][1], before[1][2]) == ("gina@example.org", "active")
+    assert momentry.member(user)[1] == "g2@example.org"
+    assert momentry.member(gone)[2] == "deleted"
+    assert momentry.member(1) == ()  # an administrator is no member
+    checked = reconcile("check_site")
+    assert "Application Password is good" in checked
+    assert "is not active there" not in checked
+
+
+def test_word_of_woocommerce_makes_the_relay_ask_the_real_wordpress(site, momentry):
+    user = site.register("ines")
+    secret = "a secret that WooCommerce made"
+    momentry.set_scheme("woocommerce", secret)
+    try:
+        site.sql(f"UPDATE wp_users SET user_email = 'i2@example.org' WHERE ID = {user}")
+        body = json.dumps({"id": user, "email": "forged@example.org"}).encode()
+        signature = base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
+        answer = httpx2.post(
+            f"{momentry.url}/api/v1/webhooks/wordpress",
+            content=body,
+            headers={"X-WC-Webhook-Signature": signature, "X-WC-Webhook-Topic": "customer.updated"},
+        )
+        assert (answer.status_code, answer.json()) == (200, {"status": "queued"})
+        assert within(15, lambda: momentry.member(user)[1] == "i2@example.org")
+    finally:
+        momentry.set_scheme("standard", SECRET)
+
+
+def test_thirty_people_come_while_everything_of_momentry_is_killed_twice(site, momentry):
+    mails = "SELECT count(*) FROM events_mail"
+    before = momentry.rows(mails)[0][0]
+
+    def register(number: int) -> int:
+        with httpx2.Client(timeout=90) as client:
+            answer = client.post(
+                f"http://127.0.0.1:{site.ports[number % 3]}/wp-json/wp/v2/users",
+                json={"username": f"many{number}", "email": f"many{number}@example.net",
+                      "password": USER_PASSWORD},
+                auth=("root", site.application_password),
+            )  # fmt: skip
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
+
+    with ThreadPoolExecutor(6) as pool:
+        coming = [pool.submit(register, number) for number in range(30)]
+        for arrived in (6, 18):
+            assert within(60, lambda arrived=arrived: sum(c.done() for c in coming) >= arrived)
+            momentry.kill()
+            momentry.start()
+        users = [each.result() for each in coming]
+    for _ in range(20):
+        site.make_due()
+        site.minute()
+        if site.waiting() == 0:
+            break
+        time.sleep(0.5)
+
+    assert site.waiting() == 0
+    found = momentry.rows(
+        "SELECT u.wordpress_id, count(k.id), min(u.status) FROM accounts_user u"
+        " LEFT JOIN apikeys_apikey k ON k.owner_id = u.id"
+        " WHERE u.wordpress_id = ANY(%s) GROUP BY u.id",
+        users,
+    )
+    assert sorted(found) == [(user, 1, "active") for user in sorted(users)]
+    assert momentry.rows(mails)[0][0] - before == 30
+
+
+def test_one_event_fifty_times_at_once_makes_one_member(site, momentry):
+    user = {"id": 999_999, "username": "fifty", "email": "fifty@example.net", "status": "active"}
+    body = json.dumps({"type": "user.registered", "sequence": 1, "data": {"user": user}})
+
+    def send(_: int) -> str:
+        now = datetime.now(UTC)
+        headers = {
+            "webhook-id": "fifty",
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(SECRET).sign("fifty", now, body),
+        }
+        answer = httpx2.post(
+            f"{momentry.url}/api/v1/webhooks/wordpress", content=body, headers=headers, timeout=60
+        )
+        return str(answer.json()["status"])
+
+    with ThreadPoolExecutor(25) as pool:
+        answers = sorted(pool.map(send, range(50)))
+
+    assert answers == ["applied"] + ["duplicate"] * 49
+    assert keys_of(momentry, 999_999) == [(False, False)]
+
+
+def test_nothing_secret_of_wordpress_is_anywhere_in_momentry(site, momentry):
+    user = site.register("jane")
+    site.log_in("jane", USER_PASSWORD)
+    hashed = site.sql(f"SELECT user_pass FROM wp_users WHERE ID = {user}")
+    session = site.sql(
+        f"SELECT meta_value FROM wp_usermeta WHERE user_id={user} AND meta_key='session_tokens'"
+    )
+    token = re.search(r'"([0-9a-f]{64})"', session)[1]
+    site.rest("POST", f"users/{user}", email="jane2@example.org")
+
+    tables = momentry.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    everything = momentry.logs() + "".join(
+        str(momentry.rows(f'SELECT t::text FROM "{name}" t')) for (name,) in tables
+    )
+
+    hidden = (hashed, token, SECRET, SECRET.removeprefix("whsec_"), site.application_password)
+    assert [secret for secret in hidden if secret in everything] == []
