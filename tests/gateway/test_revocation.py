@@ -16,10 +16,13 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from accounts.models import Status, User
+from accounts.services import Profile
 from apikeys.models import ApiKey, Grant, IpRule, LimitOverride
 from apikeys.services.keys import revoke_key
 from apikeys.services.life import disable_key, quarantine_key
 from momentry.common.fence.wait import wait
+from provisioning.services import members
+from tests import make
 from tests.gateway.conftest import Database, Start
 from tests.gateway.processes import Gateway, request
 from tests.gateway.wire import Server
@@ -98,12 +101,24 @@ def block(_: ApiKey) -> None:
     IpRule.objects.create(network=f"{HERE}/32")
 
 
+def lose_the_name(key: ApiKey) -> None:
+    """As WordPress may have it: then the member is pending."""
+    other = make.member(f"n{uuid.uuid4().hex[:8]}")
+    profile = Profile(other.username, owner(key).email)
+    members.update_for_site(owner(key), profile, actor="test")
+
+
 NARROWINGS: dict[str, Callable[[ApiKey], object]] = {
     "revoked": lambda key: revoke_key(key, actor="test"),
     "disabled": lambda key: disable_key(key, actor="test"),
     "quarantined": lambda key: quarantine_key(key, actor="test"),
     "expired": end,
     "suspended": lambda key: User.objects.filter(pk=owner(key).pk).update(status=Status.SUSPENDED),
+    "suspended by staff": lambda key: members.suspend_member(
+        owner(key), reason="", actor="staff:1"
+    ),
+    "deleted": lambda key: members.delete_member(owner(key), actor="staff:1"),
+    "pending": lose_the_name,
     "no grant": lambda key: Grant.objects.filter(
         Q(member_id=key.owner_id) | Q(tier_id=owner(key).tier)
     ).delete(),
