@@ -170,8 +170,8 @@ def arrive(site: Site, snapshot: Snapshot, actor: str) -> User:
 
 
 def follow_status(member: User, snapshot: Snapshot, actor: str, *, tells: bool = True) -> None:
-    """Deleted is for good; a late registration of a deleted member stays dead. ``tells``: the member
-    gets a letter of a suspension; not who was never let in.
+    """Deleted is for good; a late registration of a deleted member stays dead. ``tells``: a letter
+    tells the member of a suspension; not who was never let in.
 
     A suspension by staff is theirs to undo: WordPress resumes only whom WordPress suspended.
     """

@@ -47,7 +47,7 @@ def test_the_welcome_has_one_claim_link_in_text_and_html():
 
 def test_sftp_is_named_where_it_is_configured(settings):
     settings.SFTPGO = configured()._replace(public_host="files.example.org", public_port=2022)
-    alice = make.member("First Last", site=make.site(), wordpress_id=7)
+    alice = make.member("First Last", email="a@example.org", site=make.site(), wordpress_id=7)
     assert sent() == []  # not before the account is there
 
     assert welcome(alice)
