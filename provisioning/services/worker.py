@@ -28,9 +28,9 @@ POLL_SECONDS: Final = 0.5
 PROBE_SECONDS: Final = 2.0
 AWAY_AFTER: Final = 3  # misses in a row: one may be that account's own
 STOP_SECONDS: Final = 4.0
-# After it no change is sent any more; one that is takes three requests at most, and the lease
-# (tasks.LEASE_SECONDS) as long as both.
-ACT_SECONDS: Final = 15.0
+# After it no change is sent any more; one that is takes the time of four requests at most, and the
+# lease (tasks.LEASE_SECONDS) is as long as both.
+ACT_SECONDS: Final = 10.0
 
 
 class Health:
@@ -193,7 +193,7 @@ def in_database(work: Callable[[], T]) -> T | None:
     try:
         return work()
     except Error as error:
-        logger.warning("provisioning not written", extra={"error": type(error).__name__})
+        logger.warning("provisioning waits for the database", extra={"error": type(error).__name__})
         return None
     finally:
         connection.close()

@@ -130,10 +130,14 @@ class Sftpgo:
     def credential(self, refused: dict[str, str] | None = None) -> dict[str, str]:
         if self.config.api_key:
             return {"X-SFTPGO-API-KEY": self.config.api_key}
-        with self.lock:  # one log-in for all threads that find the token gone
+        if not self.lock.acquire(timeout=REQUEST_SECONDS):
+            raise SftpgoError(Blame.SYSTEM, "SFTPGo: no log-in in time.")
+        try:  # one log-in for all threads that find the token gone
             if monotonic() >= self.token_end or self.bearer() == refused:
                 self.token, self.token_end = self.log_in(), monotonic() + TOKEN_SECONDS
             return self.bearer()
+        finally:
+            self.lock.release()
 
     def bearer(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}

@@ -87,6 +87,18 @@ def test_an_sftpgo_that_fails_at_everything_costs_no_attempt(stand_in, settings)
     assert task_of("alice").attempts == 0
 
 
+def test_an_sftpgo_that_is_away_is_not_asked_for_every_member(stand_in, settings):
+    stand_in.trouble = lambda *_: "503"
+    for number in range(40):
+        make.member(f"member{number}")
+
+    with working(settings):
+        assert within(30, lambda: not ProvisioningTask.objects.filter(last_error="").exists())
+
+    assert len(stand_in.requests) < 20
+    assert set(states().values()) == {"pending"}
+
+
 def test_one_that_hangs_holds_up_no_other(stand_in, settings, monkeypatch):
     monkeypatch.setattr(client, "REQUEST_SECONDS", 1.0)
     stand_in.trouble = lambda _, path: "hang" if path.endswith("/hung") else ""
