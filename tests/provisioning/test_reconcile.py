@@ -98,6 +98,13 @@ def test_what_is_pending_anyway_is_no_drift(house):
     assert told("--sftpgo") == ["sftpgo: Mended 0."]
 
 
+def test_who_is_on_the_way_is_not_missing(stand_in):
+    make.member("alice")
+
+    assert told("--sftpgo") == ["sftpgo: Mended 0."]
+    assert ProvisioningTask.objects.get().desired_version == 1
+
+
 def test_a_suspension_that_sftpgo_forgot_is_mended(house, settings):
     member = User.objects.get(username="alice")
     accounts.suspend(member, reason="", actor="test")
@@ -143,6 +150,18 @@ def test_members_from_before_sftpgo_get_accounts(stand_in, settings):
     assert told() == ["sftpgo: missing: alice", "sftpgo: Mended 1."]
     work(settings)
     assert "alice" in stand_in.users
+
+
+def test_whom_a_dry_run_would_adopt_it_does_not_miss(stand_in, settings):
+    configuration, settings.SFTPGO = settings.SFTPGO, None
+    make.member("alice")
+    settings.SFTPGO = configuration
+    stand_in.add("Alice")
+
+    said = told("--sftpgo", "--adopt", "--dry-run")
+
+    assert said == ["sftpgo: adopted: Alice (keeps its home)", "sftpgo: Would mend 1."]
+    assert not SftpgoAccount.objects.exists()
 
 
 def test_strangers_are_adopted_with_their_homes(stand_in, settings):
