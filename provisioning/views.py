@@ -83,9 +83,11 @@ def form_for(link: ClaimLink, request: HttpRequest | None = None) -> PasswordFor
 def sftp_of(issued: IssuedKey, password: str) -> dict[str, object]:
     """What became of the password, for the page that shows the key whatever became of it."""
     owner = issued.key.owner
-    if not password or owner is None:
+    if owner is None or not (password or can_set_password(owner)):
         return {}
     actor = f"member:{owner.pk.hex}"
+    if not password:
+        return {"later": link_for_later(issued, actor)}
     try:
         set_password(owner, password, actor=actor)
     except (SftpgoError, Error):

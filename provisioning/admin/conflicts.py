@@ -1,4 +1,4 @@
-"""The ways out of a conflict and out of a deletion, for the member page (members.py)."""
+"""For the member page (members.py): ways out of a conflict and a deletion, and to a password."""
 
 from datetime import datetime
 from typing import Any
@@ -19,10 +19,14 @@ from unfold.widgets import (
 
 from accounts.models import LIVE, Status, User
 from apikeys.admin.limits import show_faults
+from apikeys.models import KeyType
 from momentry.common.errors import MomentryError
 from momentry.common.staff import DENIED, StaffAdmin, actor_of, button, column, link_to
-from provisioning.admin.deeds import CHANGE, DELETE, RESOLVE, RESTORE
+from provisioning.admin.deeds import CHANGE, DELETE, PASSWORD_LINK, RESOLVE, RESTORE
+from provisioning.admin.keys import show_link
 from provisioning.services import members, tasks
+from provisioning.services.claims import make_password_claim
+from provisioning.services.passwords import can_set_password
 
 RENAME = "WordPress keeps its own name and address; these hold here until it changes them."
 MERGE = (
@@ -113,6 +117,20 @@ class MemberConflicts(StaffAdmin[User]):
             members.merge_member(member, into, actor=actor_of(request))
 
         return self.decide(request, member, form, ("Merge", f"{member}. {MERGE}"), merge)
+
+    @button("SFTP password link", CHANGE, icon="link")
+    def password_link_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """For who left the password for later. The link is in the answer and nowhere else."""
+        member = self.judged(request, object_id)
+        key = member.api_keys.filter(key_type=KeyType.USER).order_by("-created_at").first()
+        if key is None or not can_set_password(member):
+            self.message_user(request, "There is no SFTP account, or no key.", messages.ERROR)
+            return self.back_to(member)
+        if request.method != "POST":
+            return self.ask(request, [member], PASSWORD_LINK)
+        link = make_password_claim(key, actor=actor_of(request))
+        lead = f"Whoever opens this link sets the SFTP password of {member}."
+        return show_link(self, request, link, lead)
 
     def judged(self, request: HttpRequest, object_id: str) -> User:
         """A member whom this staff user may change; staff have no such names."""

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from accounts.models import Status, User
 from momentry.common.staff import Deed, Order
 from provisioning.services import members
+from provisioning.services.passwords import can_set_password
 
 CHANGE: Final = "accounts.change_user"
 DELETE: Final = "accounts.delete_user"
@@ -51,8 +52,20 @@ RESTORE: Final = Deed(
     "They are as before the deletion, with a fresh key, whose link goes to them by mail:", DELETE,
     restore,
 )  # fmt: skip
+PASSWORD_LINK: Final = Deed(
+    "Make SFTP password link", "Made",
+    "Whoever opens the link sets their SFTP password. Older links for it are voided:", CHANGE,
+    lambda *_: True,
+)  # fmt: skip
 POSSIBLE: Final = {
-    Status.ACTIVE: {"suspend_this", "limits_this", "delete_this", "set_password", "rename_this"},
+    Status.ACTIVE: {
+        "suspend_this",
+        "limits_this",
+        "delete_this",
+        "set_password",
+        "rename_this",
+        "password_link_this",
+    },
     Status.SUSPENDED: {"resume_this", "limits_this", "delete_this", "rename_this"},
     Status.PENDING: {"resolve_this", "rename_this", "merge_this", "limits_this", "delete_this"},
     Status.DELETED: {"restore_this"},
@@ -65,6 +78,8 @@ def possible(member: User) -> set[str]:
     found -= {"limits_this", "rename_this"} if member.is_staff else {"set_password"}
     if member.is_local:
         found -= {"merge_this"}
+    if not can_set_password(member):
+        found -= {"password_link_this"}
     return found if member.purged_at is None else set()
 
 

@@ -80,7 +80,7 @@ class MemberAdmin(AccountAdmin, MemberConflicts, MemberLimits, RefusalsShown[Use
     actions = ["suspend_selected", "resume_selected", "delete_selected_members"]
     actions_detail = [
         "resolve_this", "rename_this", "merge_this", "set_password", "limits_this", "suspend_this",
-        "resume_this", "restore_this", "delete_this",
+        "resume_this", "restore_this", "password_link_this", "delete_this",
     ]  # fmt: skip
     readonly_fields = [
         "state", "status_reason", "site", "wordpress_id", "used", "created_at", "last_login",

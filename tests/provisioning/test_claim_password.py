@@ -6,6 +6,7 @@ import re
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import User
 from apikeys.models import ApiKey
@@ -63,11 +64,14 @@ def test_one_press_shows_the_key_and_sets_the_password(client, claim, stand_in):
     assert Event.objects.filter(kind="member:password_set").count() == 1
 
 
-def test_without_a_password_it_is_as_before(client, claim, stand_in):
+def test_who_leaves_it_for_later_gets_a_link_for_it(client, claim, stand_in):
     answer = client.post(path_of(claim), {"password": "", "again": ""})
 
     assert SECRET.search(html_of(answer))
     assert (stand_in.passwords, stand_in.requests) == ({}, [])
+    (later,) = LINK.findall(html_of(answer))
+    assert client.post(later, BOTH).status_code == 200
+    assert stand_in.passwords == {"alice": GOOD}
 
 
 @pytest.mark.parametrize(
@@ -193,6 +197,22 @@ def test_the_password_is_stored_and_logged_nowhere(client, claim, stand_in, capl
         for (table,) in cursor.fetchall():
             cursor.execute(f'SELECT count(*) FROM "{table}" t WHERE t::text LIKE %s', [f"%{GOOD}%"])
             assert cursor.fetchone() == (0,), table
+
+
+def test_staff_make_a_link_for_who_has_none(claim, stand_in):
+    alice, root = User.objects.get(), make.staff()
+    staff = Client()
+    staff.force_login(root)
+    page = reverse("admin:accounts_user_password_link_this", args=[alice.pk])
+
+    asked, made = staff.get(page), staff.post(page, {"confirmed": "yes"})
+
+    link = ClaimLink.objects.get(chance=Chance.PASSWORD)
+    assert path_of(link) in html_of(made)
+    assert "/claim/" not in html_of(asked)
+    assert Client().post(path_of(link), BOTH).status_code == 200
+    members.suspend_member(alice, reason="", actor="test")
+    assert staff.post(page, {"confirmed": "yes"}).status_code == 302
 
 
 def test_a_fault_tells_no_password(claim, monkeypatch, caplog):
