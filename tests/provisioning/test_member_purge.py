@@ -13,6 +13,7 @@ from events import mail
 from events.models import Event, Mail
 from momentry.common.errors import MomentryError
 from provisioning.services import members
+from provisioning.services.members.purge import purge_member
 from tests import make
 from tests.provisioning.wordpress import event, send
 
@@ -51,6 +52,17 @@ def test_who_lives_is_not_purged(gone):
     make.member("bob")
 
     assert purge(timedelta(days=4000)) == 0
+
+
+def test_who_is_restored_while_others_are_purged_keeps_all(gone):
+    later = timezone.now() + MONTH
+    stale = User.objects.get()
+    members.restore_member(User.objects.get(), **STAFF)
+
+    assert purge_member(stale, later, MONTH, actor="test") is False
+
+    assert {letter.recipient for letter in Mail.objects.all()} == {"alice@example.org"}
+    assert Grant.objects.filter(member=gone).exists()
 
 
 def test_nothing_personal_is_left_anywhere(gone):
