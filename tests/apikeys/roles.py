@@ -19,7 +19,7 @@ from apikeys.models import ApiKey, Grant, IpRule, KeyTemplate
 from apikeys.requestlog.row import LogRow
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.scopes import holds
-from provisioning.models import ExternalToken
+from provisioning.models import ExternalToken, ProvisioningTask, System, TaskState
 from provisioning.services.members import delete_member
 from proxy.models import Price, Target, UpstreamModel
 from tests import make
@@ -121,10 +121,14 @@ class House:
     gone: User = field(default_factory=lambda: make.member("gone"))
     twin: User = field(init=False)
     token: ExternalToken = field(init=False)
+    task: ProvisioningTask = field(init=False)
 
     def __post_init__(self) -> None:
         delete_member(self.gone, actor="test")
         self.twin = make.member("Alice", email="", site=make.site(), wordpress_id=1)
+        self.task = ProvisioningTask.objects.create(
+            member=self.alice, system=System.SFTPGO, state=TaskState.DEAD
+        )
         self.key = make.key(self.alice).key
         ApiKey.objects.filter(pk=self.key.pk).update(scopes=["keys:read"])
         self.grant = Grant.objects.create(key=self.key, upstream="echo")
@@ -145,6 +149,7 @@ class House:
         names = {
             f"{ADMIN}users/": self.alice.pk, f"{KEYS}/": self.key.pk,
             f"{ADMIN}grants/": self.grant.pk, f"{ADMIN}ip-rules/": self.rule.pk,
+            f"{ADMIN}provisioning-tasks/": self.task.pk,
             f"{ADMIN}prices/": self.price.pk, f"{ADMIN}logs/": self.call.id,
             f"{OFFERS}targets/": self.target.credentials.get().pk,
             f"{OFFERS}models/": self.model.pk, f"{TOKENS}/": self.token.pk,

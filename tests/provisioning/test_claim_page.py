@@ -13,8 +13,9 @@ from django.utils import timezone
 from apikeys.models import ApiKey
 from apikeys.services.keys import issue_secret, revoke_key
 from events.models import Event
-from provisioning.models import ClaimLink
-from provisioning.services.claims import claim_url, make_claim
+from momentry.common.errors import MomentryError
+from provisioning.models import Chance, ClaimLink
+from provisioning.services.claims import claim_url, make_claim, use
 from tests import make
 
 SECRET = re.compile(r"muser_[0-9a-f]{32}_[0-9a-z]+_[0-9A-Za-z]{43}_[0-9A-Za-z]{12}")
@@ -126,6 +127,21 @@ def test_other_methods_are_refused(client: Client, claim: ClaimLink) -> None:
         405,
         405,
     ]
+
+
+@pytest.mark.parametrize("meanwhile", ["used", "voided", "for another chance"])
+def test_who_looked_before_it_ended_uses_it_no_more(meanwhile: str, claim: ClaimLink) -> None:
+    chance = Chance.KEY
+    match meanwhile:
+        case "used":
+            use(claim, chance)
+        case "voided":
+            make_claim(claim.key, actor=make.ACTOR)
+        case _:
+            chance = Chance.PASSWORD
+
+    with pytest.raises(MomentryError, match="not valid any more"):
+        use(claim, chance)
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
