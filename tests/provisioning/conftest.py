@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from accounts.models import Scheme
 from tests import make
+from tests.provisioning.comparing import run
 from tests.provisioning.rest import PASSWORD, WordPressStandIn
+from tests.provisioning.shop import SECRET
 
 
 @pytest.fixture
@@ -23,3 +26,26 @@ def asking(there, db):
     site.full_clean()
     site.save()
     return site
+
+
+@pytest.fixture
+def three(asking, there):
+    """alice, bob and carol, here as there."""
+    for number, name in enumerate(("alice", "bob", "carol"), 1):
+        there.add(number, name)
+    run()
+    return asking
+
+
+@pytest.fixture
+def shop(asking):
+    asking.scheme, asking.webhook_secret = Scheme.WOOCOMMERCE, SECRET
+    asking.save()
+    return asking
+
+
+@pytest.fixture
+def hooks(asking):
+    asking.scheme, asking.webhook_secret = Scheme.WPWEBHOOKS, SECRET
+    asking.save()
+    return asking

@@ -12,33 +12,14 @@ from apikeys.models import ApiKey
 from events.models import Mail
 from provisioning.models import Reconciliation
 from provisioning.services import wordpress_drift as services
-from provisioning.services.wordpress_drift import MANY, How, reconcile_site
+from provisioning.services.wordpress_drift import How, reconcile_site
 from provisioning.tasks import reconcile
 from tests import make
+from tests.provisioning.comparing import run, state
 from tests.provisioning.rest import AUTHORIZATION, PASSWORD
 from tests.provisioning.wordpress import event, send
 
 pytestmark = pytest.mark.django_db
-
-
-def run(*options: str) -> str:
-    out = StringIO()
-    call_command("reconcile", "--wordpress", *options, stdout=out, stderr=out)
-    return out.getvalue()
-
-
-def state() -> dict[int | None, tuple[str, str, str]]:
-    rows = User.objects.exclude(site=None)
-    return {row.wordpress_id: (row.username, row.email, row.status) for row in rows}
-
-
-@pytest.fixture
-def three(asking, there):
-    """alice, bob and carol, here as there."""
-    for number, name in enumerate(("alice", "bob", "carol"), 1):
-        there.add(number, name)
-    run()
-    return asking
 
 
 def test_users_nobody_told_of_become_members_with_a_key_and_a_welcome(asking, there):
@@ -134,70 +115,6 @@ def test_hundreds_are_read_page_by_page(asking, there):
     run()
 
     assert there.asked.count("/wp/v2/users") == 3
-
-
-def test_a_list_that_breaks_off_deletes_nobody(three, there):
-    for number in range(10, 120):
-        there.add(number, f"u{number}", momentry_status="excluded")
-    del there.users[1]
-    handler = there.RequestHandlerClass.page
-
-    def page(self, query):
-        if query["page"] == "2":
-            self.answer(500, {"code": "internal_server_error"}, {})
-        else:
-            handler(self, query)
-
-    there.RequestHandlerClass.page = page
-    try:
-        with pytest.raises(CommandError):
-            run()
-    finally:
-        there.RequestHandlerClass.page = handler
-    assert state()[1][2] == Status.ACTIVE
-    assert Reconciliation.objects.first().error == "WordPress answers 500."
-
-
-def test_a_list_without_its_length_deletes_nobody(three, there):
-    del there.users[1]
-    handler = there.RequestHandlerClass.page
-    there.RequestHandlerClass.page = lambda self, _: self.answer(200, [], {})
-    try:
-        with pytest.raises(CommandError):
-            run()
-    finally:
-        there.RequestHandlerClass.page = handler
-    assert state()[1][2] == Status.ACTIVE
-
-
-def test_who_is_missing_on_the_list_but_there_when_asked_stays(three, there):
-    handler = there.RequestHandlerClass.page
-
-    def page(self, _):
-        shown = [self.server.users[2], self.server.users[3]]
-        self.answer(200, shown, {"X-WP-TotalPages": "1"})
-
-    there.RequestHandlerClass.page = page
-    try:
-        run()
-    finally:
-        there.RequestHandlerClass.page = handler
-    assert state()[1][2] == Status.ACTIVE
-
-
-def test_another_site_at_the_same_address_deletes_nobody_unasked(asking, there):
-    for number in range(1, MANY + 12):
-        there.add(number, f"u{number}")
-    run()
-    there.users = {500: there.users[1] | {"id": 500, "username": "new", "email": "n@example.org"}}
-
-    with pytest.raises(CommandError):
-        run()
-    assert "is it another site?" in Reconciliation.objects.first().error
-    assert User.objects.filter(status=Status.DELETED).count() == 0
-
-    run("--delete-many")
-    assert User.objects.filter(status=Status.DELETED).count() == MANY + 11
 
 
 def test_a_user_no_member_can_be_made_of_is_told_and_the_others_go_on(three, there):

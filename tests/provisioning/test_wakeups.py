@@ -1,75 +1,20 @@
 """WooCommerce and WP Webhooks: signed word that a user changed; what is so is asked by REST."""
 
-import base64
-import hashlib
-import hmac
-import json
-from datetime import timedelta
-
 import pytest
 from django.db import connection
 from django.utils import timezone
-from rest_framework.test import APIClient
 
 from accounts.models import Scheme, Status, User
 from events.models import Mail
 from provisioning.models import InboxEvent, WakeUp
-from provisioning.services import wakeups
-from provisioning.services.wakeups import MOST_ATTEMPTS, look_at_due
-from tests import make
-from tests.provisioning.rest import PASSWORD
-from tests.provisioning.wordpress import URL
+from tests.provisioning.shop import look, post, signature, woo, wpw
 
 pytestmark = pytest.mark.django_db
-SECRET = "a secret that WooCommerce made"
 HASH, TOKEN = "$P$BqT5x3.theHashOfAPassword", "a-session-token-of-somebody"
 WP_USER = {
     "data": {"ID": "7", "user_login": "ann", "user_pass": HASH, "user_email": "a@example.org"},
     "ID": 7, "roles": ["subscriber"], "user_meta": {"session_tokens": [TOKEN]},
 }  # fmt: skip
-
-
-def signature(body: bytes, secret: str = SECRET) -> str:
-    return base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
-
-
-@pytest.fixture
-def shop(asking):
-    asking.scheme, asking.webhook_secret = Scheme.WOOCOMMERCE, SECRET
-    asking.save()
-    return asking
-
-
-@pytest.fixture
-def hooks(asking):
-    asking.scheme, asking.webhook_secret = Scheme.WPWEBHOOKS, SECRET
-    asking.save()
-    return asking
-
-
-def post(body, kind="application/json", **headers):
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    client = APIClient(raise_request_exception=False)
-    return client.post(URL, raw, content_type=kind, **headers)
-
-
-def woo(body, topic="customer.updated", **changed):
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {
-        "HTTP_X_WC_WEBHOOK_TOPIC": topic,
-        "HTTP_X_WC_WEBHOOK_SIGNATURE": signature(raw),
-        "HTTP_X_WC_WEBHOOK_DELIVERY_ID": "the same within a second",
-    } | changed
-    return post(raw, **headers)
-
-
-def wpw(body, **changed):
-    raw = json.dumps(body).encode()
-    return post(raw, **{"HTTP_X_WP_WEBHOOK_SIGNATURE": signature(raw)} | changed)
-
-
-def look() -> int:
-    return look_at_due(timezone.now() + timedelta(seconds=1))
 
 
 def test_a_customer_of_woocommerce_is_fetched_and_becomes_a_member(shop, there):
@@ -240,78 +185,3 @@ def test_what_is_about_no_user_is_ignored(shop, topic, body):
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ignored"})
     assert WakeUp.objects.count() == 0
-
-
-def test_a_wordpress_that_is_away_is_asked_again_later_and_given_up_in_the_end(shop, there):
-    there.add(7, "ann")
-    there.broken["/"] = 2
-    woo({"id": 7})
-    assert look() == 0
-    row = WakeUp.objects.get()
-    assert (row.attempts, row.failed_at) == (1, None)
-    assert "No WordPress REST API" in row.last_error
-    assert row.due_at > timezone.now() + timedelta(seconds=5)
-
-    for _ in range(MOST_ATTEMPTS):
-        there.broken["/"] = 2
-        WakeUp.objects.filter(failed_at=None).update(due_at=timezone.now())
-        look()
-    assert WakeUp.objects.get().failed_at is not None
-
-    there.broken.clear()
-    woo({"id": 7, "again": 1})
-    assert look() == 1
-    assert User.objects.get().username == "ann"
-
-
-def test_a_secret_never_stands_in_what_is_kept_of_a_failure(shop, there):
-    there.has_passwords = False
-    woo({"id": 7})
-    look()
-
-    error = WakeUp.objects.get().last_error
-    assert error == "Application Passwords are off: use https."
-
-
-def test_word_that_comes_while_one_is_looked_at_is_looked_at_again(shop, there, monkeypatch):
-    there.add(7, "ann")
-    woo({"id": 7})
-    real = wakeups.refresh
-
-    def refresh(site, number):
-        outcome = real(site, number)
-        assert woo({"id": 7, "again": 1}).json() == {"status": "queued"}
-        return outcome
-
-    monkeypatch.setattr(wakeups, "refresh", refresh)
-    assert look() == 0
-    monkeypatch.setattr(wakeups, "refresh", real)
-    assert (WakeUp.objects.count(), look()) == (1, 1)
-
-
-def test_one_wordpress_that_is_away_holds_up_no_other(shop, there):
-    other = make.site(2)
-    other.scheme, other.webhook_secret = Scheme.WOOCOMMERCE, "a secret of the other shop"
-    other.url, other.rest_username = "http://127.0.0.1:9/", "root"
-    other.rest_password = PASSWORD
-    other.save()
-    for number in range(1, 31):
-        raw = json.dumps({"id": number}).encode()
-        woo(raw, HTTP_X_WC_WEBHOOK_SIGNATURE=signature(raw, "a secret of the other shop"))
-    there.add(7, "ann")
-    woo({"id": 7})
-
-    look()
-    look()
-
-    assert User.objects.get().username == "ann"
-    assert WakeUp.objects.filter(site=other, attempts=1).count() == 1
-    assert WakeUp.objects.filter(site=other, attempts=0).count() == 29
-
-
-def test_a_relay_that_is_to_end_begins_no_other(shop, there):
-    there.add(7, "ann")
-    woo({"id": 7})
-
-    assert look_at_due(timezone.now() + timedelta(seconds=1), lambda: True) == 0
-    assert (WakeUp.objects.get().attempts, look()) == (0, 1)

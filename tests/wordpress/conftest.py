@@ -6,6 +6,7 @@ import pytest
 
 from tests import make
 from tests.wordpress.installation import WordPress
+from tests.wordpress.momentry import Momentry
 from tests.wordpress.peer import Peer
 
 SECRET = make.webhook_secret()
@@ -37,4 +38,22 @@ def wordpress(running: WordPress, peer: Peer) -> WordPress:
         "DELETE FROM wp_options WHERE option_name IN ('momentry_last_error', 'momentry_dropped',"
         " 'momentry_backfill', 'momentry_excluded_roles')"
     )
+    return running
+
+
+@pytest.fixture(scope="session")
+def momentry(running: WordPress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Momentry]:
+    made = Momentry(tmp_path_factory.mktemp("momentry") / "var", running, SECRET).start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def site(running: WordPress, momentry: Momentry) -> WordPress:
+    """The WordPress, connected with a momentry that runs."""
+    if momentry.running is None:
+        momentry.start()
+    running.connect(momentry.url, SECRET)
+    running.sql("DELETE FROM wp_momentry_outbox WHERE done = 0")
+    running.sql("DELETE FROM wp_options WHERE option_name LIKE 'momentry_last_error'")
     return running

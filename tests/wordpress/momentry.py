@@ -64,6 +64,14 @@ class Momentry:
         found = self.rows(statement, wordpress_id)
         return found[0] if found else ()
 
+    def keys(self, wordpress_id: int) -> list[tuple[Any, ...]]:
+        """Of each of their keys: has it a secret, was it revoked?"""
+        return self.rows(
+            "SELECT k.digest IS NOT NULL, k.revoked_at IS NOT NULL FROM apikeys_apikey k"
+            " JOIN accounts_user u ON u.id = k.owner_id WHERE u.wordpress_id = %s",
+            wordpress_id,
+        )
+
     def environment(self) -> dict[str, str]:
         """Of its relay: what a person gives to a command beside it."""
         assert self.running is not None

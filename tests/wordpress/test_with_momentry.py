@@ -18,67 +18,10 @@ from tests.e2e.up import ROOT
 from tests.gateway.wire import within
 from tests.wordpress.conftest import OTHER, SECRET
 from tests.wordpress.installation import USER_PASSWORD
-from tests.wordpress.momentry import Momentry
 from tests.wordpress.test_plugin_events import delete_by_form, post_form
 from tests.wordpress.test_plugin_pages import press, said
 
 pytestmark = pytest.mark.slow
-BLOCK = "<!-- wp:momentry/account /-->"
-
-
-@pytest.fixture(scope="module")
-def momentry(running, tmp_path_factory):
-    made = Momentry(tmp_path_factory.mktemp("momentry") / "var", running, SECRET).start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def site(running, momentry):
-    """The WordPress, connected with a momentry that runs."""
-    if momentry.running is None:
-        momentry.start()
-    running.connect(momentry.url, SECRET)
-    running.sql("DELETE FROM wp_momentry_outbox WHERE done = 0")
-    running.sql("DELETE FROM wp_options WHERE option_name LIKE 'momentry_last_error'")
-    return running
-
-
-def keys_of(momentry, user: int) -> list[tuple[bool, bool]]:
-    """Of each key: has it a secret, was it revoked?"""
-    found: list[tuple[bool, bool]] = momentry.rows(
-        "SELECT k.digest IS NOT NULL, k.revoked_at IS NOT NULL FROM apikeys_apikey k"
-        " JOIN accounts_user u ON u.id = k.owner_id WHERE u.wordpress_id = %s",
-        user,
-    )
-    return found
-
-
-def call(momentry, key: str) -> int:
-    return httpx2.get(f"{momentry.url}/api/v1/me", headers={"X-API-Key": key}).status_code
-
-
-def account_page(site, content: str = "[momentry_account]") -> str:
-    """Its address."""
-    made = (
-        "wp_insert_post( array( 'post_type' => 'page', 'post_status' => 'publish',"
-        f" 'post_title' => 'Account', 'post_content' => '{content}' ) )"
-    )
-    place: str = site.eval(f"get_permalink( {made} )")
-    return place
-
-
-def buttons(page: str) -> dict[str, dict[str, str]]:
-    """The forms of a member's page, by what they do."""
-    found = {}
-    for part in re.findall(r"<form method=\"post\">.*?</form>", page, re.DOTALL):
-        fields = dict(re.findall(r'name="(momentry_\w+)" value="([^"]*)"', part))
-        found[fields["momentry_do"]] = fields
-    return found
-
-
-def new_key(page: str) -> str:
-    return re.search(r"<code>(muser_\w+)</code></p></div>", page)[1]
 
 
 def test_a_member_comes_changes_is_suspended_and_goes_by_rest(site, momentry):
@@ -99,7 +42,7 @@ def test_a_member_comes_changes_is_suspended_and_goes_by_rest(site, momentry):
         ("ann", "ann2@example.org", "active"),
         ("ann", "ann2@example.org", "deleted"),
     )
-    assert keys_of(momentry, user) == [(False, True)]
+    assert momentry.keys(user) == [(False, True)]
 
 
 def test_the_same_by_the_forms_of_wp_admin_with_momentry_away_in_between(site, momentry):
@@ -119,7 +62,7 @@ def test_the_same_by_the_forms_of_wp_admin_with_momentry_away_in_between(site, m
     site.make_due()
     site.minute()
     assert momentry.member(user) == ("bea", "bea2@example.org", "active")
-    assert (site.waiting(), len(keys_of(momentry, user))) == (0, 1)
+    assert (site.waiting(), len(momentry.keys(user))) == (0, 1)
 
     momentry.stop()
     post_form(staff, edit, edit, role="")
@@ -133,61 +76,6 @@ def test_the_same_by_the_forms_of_wp_admin_with_momentry_away_in_between(site, m
     assert [kind for (kind,) in momentry.rows(order, user)] == [
         "user.registered", "user.updated", "user.updated", "user.deleted",
     ]  # fmt: skip
-
-
-def test_a_member_fetches_and_changes_the_key_on_a_page_of_wordpress(site, momentry):
-    site.register("cora")
-    cora = site.log_in("cora", USER_PASSWORD)
-    place = account_page(site)
-    first = cora.get(place)
-    assert "no-store" in first.headers["Cache-Control"]
-    assert "0 B of 10.0 GB used" in first.text
-    claimed = cora.post(place, data=buttons(first.text)["claim"])
-    key = new_key(claimed.text)
-    assert call(momentry, key) == 200
-
-    shown = cora.get(place).text
-    assert key not in shown
-    order = buttons(shown)["rotate"]
-    rotated = new_key(cora.post(place, data=order).text)
-    again = cora.post(place, data=order).text
-
-    assert (call(momentry, rotated), rotated != key) == (200, True)
-    assert "This was not done." in again
-    assert "muser_" not in re.sub(r"muser_\w{4}…?\*+|<code>muser_[^<]*\*+</code>", "", again)
-
-
-def test_nobody_gets_at_the_key_of_another(site, momentry):
-    site.register("dora")
-    evil_id = site.register("evil")
-    dora, evil = (site.log_in(name, USER_PASSWORD) for name in ("dora", "evil"))
-    place = account_page(site, BLOCK)
-    wanted = buttons(dora.get(place).text)["claim"]
-    own = buttons(evil.get(place).text)["claim"]
-
-    stolen = [
-        evil.post(place, data=wanted),
-        evil.post(place, data=own | {"momentry_key": wanted["momentry_key"]}),
-        evil.post(place, data={**own, "user_id": "1", "momentry_nonce": ""}),
-        site.client.post(place, data=wanted),
-        evil.get(place, params=own),
-    ]
-
-    for answer in stolen:
-        assert 'class="momentry-new-key"' not in answer.text
-    assert keys_of(momentry, evil_id) == [(False, False)]
-    assert "Log in to see" in site.client.get(place).text
-
-
-def test_the_page_says_so_when_momentry_is_away(site, momentry):
-    site.register("edda")
-    edda = site.log_in("edda", USER_PASSWORD)
-    place = account_page(site)
-    site.connect("http://127.0.0.1:9", SECRET)
-
-    page = edda.get(place).text
-
-    assert "cannot be shown right now" in page
 
 
 def test_the_connection_test_knows_momentry(site, momentry):
@@ -324,7 +212,7 @@ def test_one_event_fifty_times_at_once_makes_one_member(site, momentry):
         answers = sorted(pool.map(send, range(50)))
 
     assert answers == ["applied"] + ["duplicate"] * 49
-    assert keys_of(momentry, 999_999) == [(False, False)]
+    assert momentry.keys(999_999) == [(False, False)]
 
 
 def test_nothing_secret_of_wordpress_is_anywhere_in_momentry(site, momentry):
