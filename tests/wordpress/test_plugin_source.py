@@ -26,7 +26,7 @@ def test_php_has_nothing_to_say():
 def test_nothing_newer_than_php_7_4_is_used():
     """Words of PHP 8 that -l of a newer PHP lets pass."""
     newer = re.compile(
-        r"\bmatch\s*\(|\?->|\bstr_(contains|starts_with|ends_with)\(|\breadonly\b|\benum\s+\w+\s*\{"
+        r"\bmatch\s*\(|\?->|\bstr_(contains|starts_with|ends_with)\(|(?<!')\breadonly\b|\benum\s+\w+\s*\{"
         r"|#\[|\bmixed\s+\$|\)\s*:\s*(static|never|mixed)\b|catch\s*\(\s*\\?\w+\s*\)"
         r"|function [^(]*\([^)]*\w+\s*\|\s*\w+\s+\$|function __construct\(\s*(private|public)"
     )
