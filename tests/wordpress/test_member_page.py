@@ -62,7 +62,7 @@ def test_a_member_fetches_and_changes_the_key_on_a_page_of_wordpress(site, momen
 
 
 def test_nobody_gets_at_the_key_of_another(site, momentry):
-    site.register("dora")
+    dora_id = site.register("dora")
     evil_id = site.register("evil")
     dora, evil = (site.log_in(name, USER_PASSWORD) for name in ("dora", "evil"))
     place = account_page(site, BLOCK)
@@ -75,10 +75,13 @@ def test_nobody_gets_at_the_key_of_another(site, momentry):
         evil.post(place, data={**own, "user_id": "1", "momentry_nonce": ""}),
         site.client.post(place, data=wanted),
         evil.get(place, params=own),
+        evil.post(place, data={"user_id": str(dora_id)}),
+        evil.get(place, params={"user_id": str(dora_id)}),
     ]
 
     for answer in stolen:
         assert 'class="momentry-new-key"' not in answer.text
+        assert wanted["momentry_key"] not in answer.text
     assert momentry.keys(evil_id) == [(False, False)]
     assert "Log in to see" in site.client.get(place).text
 

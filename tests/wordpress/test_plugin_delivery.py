@@ -220,6 +220,27 @@ def test_changes_of_one_user_at_once_end_with_the_newest_picture(wordpress, peer
     assert sequences == sorted(sequences)
 
 
+def test_what_another_request_wrote_meanwhile_is_in_the_picture(wordpress, peer):
+    user = wordpress.register("race2")
+    name = wordpress.eval(f"Momentry\\Provisioning\\lock_name( 'u{user}' )")
+    waits = "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'"
+
+    with ThreadPoolExecutor(1) as pool:
+        with wordpress.session(f"SELECT GET_LOCK('{name}', 0); SELECT SLEEP(60)"):
+            assert within(10, lambda: wordpress.sql(f"SELECT IS_USED_LOCK('{name}')") != "NULL")
+            path, given = f"users/{user}", {"first_name": "older"}
+            request = pool.submit(wordpress.rest, "POST", path, **given)
+            assert within(4, lambda: wordpress.sql(waits) == "1")
+            wordpress.sql(
+                "UPDATE wp_usermeta SET meta_value = 'newer'"
+                f" WHERE user_id = {user} AND meta_key = 'first_name'"
+            )
+        assert request.result().status_code == 200
+
+    assert within(10, lambda: len(peer.of(user)) == 2)
+    assert peer.of(user)[-1].user["first_name"] == "newer"
+
+
 def test_a_second_sender_sends_nothing_while_the_first_is_at_it(wordpress, peer):
     peer.statuses.append(500)
     wordpress.register("lock1")

@@ -57,7 +57,7 @@ function tell_changes(): void {
 	$seen          = Changes::$seen;
 	Changes::$seen = array();
 	foreach ( $seen as $user_id => $type ) {
-		clean_user_cache( $user_id );
+		forget_cached( $user_id );
 		if ( get_userdata( $user_id ) ) {
 			queue_user( $user_id, $type );
 		} elseif ( isset( Changes::$gone[ $user_id ] ) ) {

@@ -56,6 +56,12 @@ function is_excluded( \WP_User $user ): bool {
 	return array() !== array_intersect( $user->roles, excluded_roles() );
 }
 
+/** Names and roles are user meta, which clean_user_cache() of WordPress 6.1 leaves in the cache. */
+function forget_cached( int $user_id ): void {
+	clean_user_cache( $user_id );
+	wp_cache_delete( $user_id, 'user_meta' );
+}
+
 /** Was this user ever told of? */
 function was_sent( int $user_id ): bool {
 	return '' !== (string) get_user_meta( $user_id, SENT, true );
@@ -69,7 +75,7 @@ function was_sent( int $user_id ): bool {
 function queue_user( int $user_id, string $type, bool $is_forced = false ): bool {
 	$is_locked = take_lock( "u$user_id", 5 );
 	try {
-		clean_user_cache( $user_id );
+		forget_cached( $user_id );
 		$user = get_userdata( $user_id );
 		if ( ! $user || ( is_nobody_here( $user ) && ! was_sent( $user_id ) ) ) {
 			return false;
