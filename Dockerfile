@@ -40,6 +40,9 @@ RUN SECRET_KEY="$(python manage.py generate_secret secret-key)" \
     REDIS_URL=redis://build \
     python manage.py collectstatic --noinput
 
+# A volume that is mounted there begins as this directory: the gateway may write in it.
+RUN install -d -o momentry -g momentry -m 0700 /var/lib/momentry/open-calls
+
 USER momentry
 EXPOSE 3002
 STOPSIGNAL SIGTERM

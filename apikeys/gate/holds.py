@@ -7,7 +7,7 @@ Cost is counted in millionths of the operator's currency, as whole numbers (``co
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from apikeys.gate.verdict import Charge
+from apikeys.gate.verdict import Charge, Verdict
 
 METRICS: Final = ("tokens", "cost_micro")
 MAX_HELD: Final = 10**12  # of either, by one call
@@ -48,6 +48,12 @@ def unspent(
         if cost is not None and cost != charge.units:
             back.append(charge._replace(units=charge.units - cost))
     return tuple(back)
+
+
+def held_of(verdict: Verdict | None) -> dict[str, int]:
+    """Units that an admitted call holds, by metric; of a key's and its member's budgets alike."""
+    charges = () if verdict is None else verdict.charges
+    return {charge.metric: charge.units for charge in charges if charge.metric in METRICS}
 
 
 class Held:

@@ -116,6 +116,8 @@ CODES: Final = table(
     ErrorCode(
         "not_ready", 503, "The service is not ready", SERVER, retry=True, type_uri=CAPACITY_TYPE
     ),
+    # In the request log only: nobody is left to say it.
+    ErrorCode("process_died", 500, "The process that carried the call was killed", SERVER),
     # The REST API.
     ErrorCode("decision_invalid", 400, "The decision header is not valid"),
     ErrorCode("not_found", 404, "There is no such resource"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from momentry.common.env import Environment
 from momentry.supervisor.announce import Announcement
 from momentry.supervisor.child import Child
 from momentry.supervisor.datadir import DataDirectory
@@ -74,6 +75,8 @@ class Start:
             "DJANGO_SOCKET": str(self.sockets / "django.sock"),
             "MOMENTRY_NONCE": self.nonce,
         }
+        if not Environment(self.given).has("OPEN_CALLS_DIR"):
+            addresses["OPEN_CALLS_DIR"] = str(self.data.path / "open-calls")
         return children_environment(self.given, {**addresses, **added})
 
     def bring_up(self, seeds: Mapping[str, str]) -> None:

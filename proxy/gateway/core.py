@@ -20,6 +20,7 @@ from proxy.gateway.table import Table
 if TYPE_CHECKING:
     from proxy.gateway.connection import Connection
     from proxy.gateway.logwriter import LogWriter
+    from proxy.gateway.opencalls import OpenCalls
     from proxy.gateway.passages import Passages
     from proxy.gateway.slowness import Slowness
 
@@ -34,6 +35,7 @@ class Readiness(Protocol):
 
 class Core:
     __slots__ = (
+        "calls",
         "clients",
         "decision_key",
         "django",
@@ -59,6 +61,7 @@ class Core:
         "tasks",
     )
 
+    calls: "OpenCalls"
     log: "LogWriter"
     passages: "Passages"
     door: AsyncDoor

@@ -28,6 +28,7 @@ def sweep(core: "Core") -> None:
         except Exception as error:  # noqa: BLE001 - one connection must not stop the sweep
             core.report("a deadline failed", error)
             client.abort()
+    core.calls.look(core.clients)
     make_room(core, now)
     core.load.measure(core.clients)
     core.sweep(now)

@@ -70,6 +70,7 @@ class LogWriter:
         "troubled",
         "uses",
         "wake",
+        "written",
     )
 
     def __init__(self, conninfo: str, metrics: Metrics, capacity: int = CAPACITY) -> None:
@@ -85,6 +86,7 @@ class LogWriter:
         self.troubled = False
         self.uses = UseWriter(self.link)
         self.wake = asyncio.Event()
+        self.written: Callable[[list[LogRow]], object] = list  # told of rows that are in
 
     def append(self, row: LogRow) -> None:
         if dropped := self.ring.append(row):
@@ -169,6 +171,7 @@ class LogWriter:
         else:
             self.ring.done(len(self.pending.popleft().rows))
             self.metrics.counts[ROWS_WRITTEN] += len(batch.rows)
+            self.written(batch.rows)
             self.troubled = False
         return True
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from apikeys.gate.holds import LEAST, Hold
+from apikeys.gate.holds import LEAST, Hold, held_of
 from proxy.gateway.head import Fields, RequestHead
 from proxy.gateway.hygiene import UNFRAMED
 from proxy.gateway.response import ResponseHead
@@ -137,6 +137,30 @@ class Metering:
             self.reader = None
         return self.figures
 
+    def so_far(self, exchange: "Facts") -> Figures:
+        """Of a call that runs, if nothing more comes of it."""
+        try:
+            return self.kept(exchange)
+        except Exception as error:  # noqa: BLE001 - as above
+            self.broke(error)
+        return UNTOLD
+
+    def kept(self, exchange: "Facts") -> Figures:
+        """What it holds of budgets stays counted then, so that is what it is said to have used;
+        without any, what has come."""
+        held = held_of(exchange.verdict)
+        if not held:
+            told = self.reported()
+            if not exchange.sent:
+                return UNTOLD
+            return self.figured(exchange, self.estimated(exchange, told) if self.counts else told)
+        tokens = held.get("tokens", self.hold.tokens)
+        read = min(tokens, tokens_of(exchange.bytes_in))
+        found = self.figured(exchange, Usage("", read, tokens - read, None, None))
+        if found.cost_micro is None:
+            return found
+        return found._replace(cost_micro=held.get("cost_micro", found.cost_micro))
+
     def used(self, exchange: "Facts") -> Figures:
         told = self.reported()
         is_told = told.tokens_in is not None or told.tokens_out is not None
@@ -147,6 +171,9 @@ class Metering:
                 return UNTOLD  # refused, or it broke before it began
             told = self.estimated(exchange, told) if self.counts else told
             source = ESTIMATED if self.is_whole else ABORTED
+        return self.figured(exchange, told, source)
+
+    def figured(self, exchange: "Facts", told: Usage, source: str = ABORTED) -> Figures:
         if told.tokens_in is None and told.tokens_out is None:
             return UNTOLD._replace(model=told.model)
         asked = self.asked.model if self.asked is not None else ""

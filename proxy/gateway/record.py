@@ -9,12 +9,13 @@ from apikeys.gate.holds import unspent
 from apikeys.gate.verdict import ANONYMOUS, Charge, Verdict
 from apikeys.gate.windows import returned
 from apikeys.requestlog.row import ERROR_DETAIL_LENGTH, PATH_LENGTH, USER_AGENT_LENGTH, LogRow
+from momentry.common.errors import CODES
 from momentry.common.ownkeys import without_keys
 from proxy.gateway import attempts
 from proxy.gateway.facts import Facts, Texts
 from proxy.gateway.head import METHODS
 from proxy.gateway.hygiene import Framing
-from proxy.gateway.metering import UNTOLD
+from proxy.gateway.metering import ABORTED, UNTOLD, Figures
 from proxy.gateway.metrics import BYTES_IN, BYTES_OUT, IN_FLIGHT
 from proxy.gateway.paths import Kind
 
@@ -26,6 +27,7 @@ PROBES: Final = frozenset((Kind.HEALTH, Kind.READY))
 PARTLY_LOGGED: Final = frozenset((*PROBES, Kind.METRICS, Kind.OPEN))
 OPERATION_LENGTH: Final = 100
 DENIED: Final = frozenset((401, 403))
+DIED: Final = "process_died"
 
 
 def write(exchange: "Exchange") -> None:
@@ -41,13 +43,17 @@ def write(exchange: "Exchange") -> None:
     core.metrics.count_request(KINDS.get(kind, "other"), exchange.status, int(elapsed * 1e6))
     if elapsed >= core.slowness.seconds:
         core.slowness.look(exchange, elapsed)
+    row = None
     if kind in PARTLY_LOGGED and not is_logged(exchange):
-        return
-    if exchange.status >= 400 and is_abusable(exchange):
+        pass
+    elif exchange.status >= 400 and is_abusable(exchange):
         make = partial(row_of, exchange, elapsed)
         core.log.append_some(exchange.who.address, exchange.status, exchange.code, make)
     else:
-        core.log.append(row_of(exchange, elapsed))
+        row = row_of(exchange, elapsed)
+        core.log.append(row)
+    if core.calls.marks:
+        core.calls.end(exchange, row)
 
 
 def is_logged(exchange: "Exchange") -> bool:
@@ -56,6 +62,13 @@ def is_logged(exchange: "Exchange") -> bool:
         return False
     refused = bool(exchange.code) and exchange.framing is Framing.NONE
     return refused or exchange.head.path.startswith(b"/api/v1/")
+
+
+def will_be_logged(exchange: "Exchange") -> bool:
+    """Of one that runs: has it begun, and will its end leave a row?"""
+    if exchange.route.kind in PARTLY_LOGGED:
+        return exchange.head.path.startswith(b"/api/v1/")
+    return exchange.verdict is not None and exchange.verdict.ok
 
 
 def is_abusable(exchange: "Exchange") -> bool:
@@ -120,13 +133,14 @@ def limit_fields(exchange: "Exchange", verdict: Verdict, status: int) -> Fields:
     return limit_headers(limits, now) + legacy_headers(limits, now)
 
 
-def row_of(exchange: "Exchange", elapsed: float) -> LogRow:
+def row_of(exchange: "Exchange", elapsed: float, figures: Figures | None = None) -> LogRow:
     verdict, target = exchange.verdict, exchange.target
     method, path, upstream, agent = exchange.texts or texts_of(exchange)
     began, started = exchange.first_byte, exchange.started
-    figures = UNTOLD
-    if exchange.metering is not None:
-        figures = exchange.metering.close(exchange, free=is_free(exchange, exchange.status))
+    if figures is None:
+        figures = UNTOLD
+        if exchange.metering is not None:
+            figures = exchange.metering.close(exchange, free=is_free(exchange, exchange.status))
     return LogRow(  # by their names it would take three times as long
         exchange.at,
         exchange.id,
@@ -148,6 +162,20 @@ def row_of(exchange: "Exchange", elapsed: float) -> LogRow:
         *figures[1:],
         exchange.who.address,
         agent,
+    )
+
+
+def row_of_open(exchange: "Exchange", elapsed: float) -> LogRow:
+    """What is to be said of it if its process is killed now. How long it will last nobody knows."""
+    figures = UNTOLD
+    if exchange.metering is not None:
+        figures = exchange.metering.so_far(exchange)
+    return row_of(exchange, elapsed, figures)._replace(
+        status=exchange.status or CODES[DIED].status,
+        code=DIED,
+        error_detail=f"Its process was killed. The figures are of {elapsed:.1f} s after it began.",
+        total_ms=None,
+        usage_source=ABORTED,
     )
 
 

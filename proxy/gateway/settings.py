@@ -49,6 +49,7 @@ class Settings:
     max_connections: int = 8192
     max_buffered_mib: int = 512
     slow_request_ms: int = 10_000
+    open_calls: str = ""  # a directory; "" for none
     egress: Allowed = NOTHING
     upstreams: tuple[GivenUpstream, ...] = ()  # for a start without the database
 
@@ -79,6 +80,7 @@ def read_settings(environment: Environment, *, workers: int | None = None) -> Se
         max_connections=environment.integer("GATEWAY_MAX_CONNECTIONS", 8192, low=1, high=500_000),
         max_buffered_mib=environment.integer("GATEWAY_MAX_BUFFERED_MIB", 512, low=1, high=65_536),
         slow_request_ms=environment.integer("SLOW_REQUEST_MS", 10_000, low=0, high=86_400_000),
+        open_calls=read_directory(environment.text("OPEN_CALLS_DIR", "")),
         egress=egress,
         upstreams=read_upstreams(environment, egress),
     )
@@ -96,6 +98,12 @@ def read_bind(environment: Environment) -> str:
         return str(ip_address(host))
     except ValueError:
         raise ConfigurationError("BIND", "is not an IP address.") from None
+
+
+def read_directory(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise ConfigurationError("OPEN_CALLS_DIR", "must be an absolute path.")
+    return text
 
 
 def read_address(text: str) -> Address:

@@ -27,6 +27,7 @@ from apikeys.ledger.keeper import Keeper
 from apikeys.ledger.purses import Purses
 from momentry.common.crypto.keyring import KeyRing
 from momentry.common.limited import CONNECT_SECONDS, OPTIONS, LimitedConnection
+from proxy.gateway.adopting import Adopting
 from proxy.gateway.core import Core, logger
 from proxy.gateway.deadlines import sweep_forever
 from proxy.gateway.draining import CUT_SECONDS, Ending, drain, listen, until_ready
@@ -36,6 +37,7 @@ from proxy.gateway.following import follow_changes
 from proxy.gateway.keyids import keep_ids
 from proxy.gateway.logwriter import LogWriter
 from proxy.gateway.metrics import ROWS_DROPPED, Metrics
+from proxy.gateway.opencalls import OpenCalls
 from proxy.gateway.passages import Passages
 from proxy.gateway.readiness import Probe
 from proxy.gateway.rereading import refresh, reread
@@ -118,6 +120,7 @@ async def serve(child: Child) -> None:
         loop.create_task(watch_tables(core, pool, child.secrets.ring)),
         loop.create_task(keep_ids(core, pool)),
         loop.create_task(Watch(core, pool).run()),
+        loop.create_task(Adopting(core).run()),
     ]
     if child.waits:
         await ending.unless(until_ready(core, child.say))
@@ -138,6 +141,9 @@ def make_core(child: Child, loop: asyncio.AbstractEventLoop, pool: Pool) -> Core
     core = Core(loop, child.settings, child.metrics, key)
     core.hold_key = child.secrets.ring.derive(sealed.PURPOSE)
     core.log = LogWriter(child.settings.database_url, child.metrics)
+    core.calls = OpenCalls()
+    core.calls.open(child.settings.open_calls)
+    core.log.written = core.calls.written
     core.slowness = Slowness(child.settings.slow_request_ms)
     policy, settings = child.secrets.policy, child.settings
     valkey = Valkey(settings.redis_url)
@@ -186,7 +192,8 @@ async def finish(
     core.door.keeper.close()
     closing = core.loop.create_task(pool.close(timeout=1))
     await asyncio.wait({log, ledger, closing}, timeout=FLUSH_SECONDS)
-    if lost := core.log.waiting():
+    core.calls.close()
+    if (lost := core.log.waiting() - len(core.calls.ended)) > 0:
         core.metrics.counts[ROWS_DROPPED] += lost
         logger.error("%d request log rows were lost: the database did not take them", lost)
 

@@ -44,7 +44,9 @@ def image(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stack(engines: Engines, variables: dict[str, str], image: Path) -> Iterator[dict[str, Service]]:
+def stack(
+    engines: Engines, variables: dict[str, str], image: Path, tmp_path: Path
+) -> Iterator[dict[str, Service]]:
     items = ours(variables)
     environment = items["migrate"]["environment"]
     django, public = (f"127.0.0.1:{free_port(0)}" for _ in range(2))
@@ -54,6 +56,7 @@ def stack(engines: Engines, variables: dict[str, str], image: Path) -> Iterator[
         items["django"]["environment"]["DJANGO_SOCKET"]: django,
         items["gateway"]["environment"]["DJANGO_SOCKET"]: django,
         items["gateway"]["environment"]["BIND"]: "127.0.0.1",
+        items["gateway"]["environment"]["OPEN_CALLS_DIR"]: str(tmp_path / "open-calls"),
         str(items["gateway"]["environment"]["PORT"]): public.partition(":")[2],
     }
     found = {name: Service(name, items[name], image, places) for name in in_start_order(items)}

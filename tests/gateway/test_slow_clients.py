@@ -20,6 +20,7 @@ from proxy.gateway.core import Core
 from proxy.gateway.fence import Fence
 from proxy.gateway.logwriter import LogWriter
 from proxy.gateway.metrics import Metrics
+from proxy.gateway.opencalls import OpenCalls
 from proxy.gateway.settings import Address, Settings
 from proxy.gateway.slowness import Slowness
 
@@ -35,6 +36,7 @@ async def connected() -> AsyncIterator[tuple[Connection, Reader, Writer]]:
     )
     core = Core(loop, settings, Metrics(1), b"")
     core.log, core.slowness = LogWriter("", core.metrics), Slowness(0)
+    core.calls = OpenCalls()
     core.fence = Fence("", 1.0, None)  # never renewed: the clock is this machine's
     # Open routes ask the door for nothing but IP rules.
     core.door = AsyncDoor(None, None, None, None, None, None, None)

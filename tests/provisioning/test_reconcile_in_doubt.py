@@ -5,7 +5,7 @@ from django.core.management import CommandError
 
 from accounts.models import Status, User
 from provisioning.models import Reconciliation
-from provisioning.services.reconcile import MANY
+from provisioning.services.wordpress_drift import MANY
 from tests.provisioning.comparing import run, state
 
 pytestmark = pytest.mark.django_db

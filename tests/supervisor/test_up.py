@@ -1,5 +1,6 @@
 """`manage.py up` for real: first and second start, its refusals, its ends."""
 
+import json
 import os
 import resource
 import signal
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import psycopg
 import pytest
@@ -141,6 +143,39 @@ def answers(up: Up, path: str) -> bool:
         return up.get(path) == 200
     except HTTPError:
         return False
+
+
+def test_what_was_open_when_everything_was_killed_is_in_the_log(place: Path) -> None:
+    """PostgreSQL dies with the supervisor: nobody could write a row of it."""
+    with Up(place, variables={"DRAIN_SECONDS": "1"}) as killed:
+        key = key_in(killed.announced())
+        upload = socket.create_connection(("127.0.0.1", killed.port), timeout=5)
+        head = f"POST /proxy/echo/upload HTTP/1.1\r\nHost: a\r\nX-API-Key: {key}\r\n"
+        upload.sendall(f"{head}Content-Length: 9\r\n\r\nhalf".encode())
+        assert until(lambda: b"upload" in noted(place), 5)
+        family = killed.family()
+        killed.process.kill()
+        assert all_gone(family)
+        upload.close()
+
+    with Up(place, port=killed.port) as up:
+        up.announced()
+        token = (place / "secrets" / "admin-token").read_text().strip()
+        asked = Request(f"http://127.0.0.1:{up.port}/api/v1/admin/logs?upstream=echo")
+        asked.add_header("Authorization", f"Bearer {token}")
+
+        def rows() -> list[str]:
+            with urlopen(asked, timeout=10) as answer:
+                return [row["path"] for row in json.load(answer)["results"]]
+
+        assert until(lambda: noted(place) == b"", 15)
+        assert rows().count("/proxy/echo/upload") == 1
+
+
+def noted(place: Path) -> bytes:
+    """Of calls that are or were open."""
+    files = (place / "open-calls").glob("*.calls")
+    return b"".join(file.read_bytes()[4096:] for file in files)
 
 
 def test_servers_that_are_given_are_used_and_nothing_is_shown_that_opens_nothing(
