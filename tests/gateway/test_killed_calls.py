@@ -26,7 +26,7 @@ from tests.gateway.metered import assert_used, path_of
 from tests.gateway.processes import Gateway, request, rows_of
 from tests.gateway.test_metered_ends import BODY, CHATTED, CHATTED_TOKENS, HELD, READ, Begun
 from tests.gateway.uploads import upload
-from tests.gateway.wire import Server, Wire, within
+from tests.gateway.wire import Script, Server, Wire, within
 from tests.gateway.wiretap import Wiretap
 
 pytestmark = pytest.mark.slow
@@ -163,12 +163,7 @@ def test_a_call_that_ended_has_its_own_row_alone(
 ) -> None:
     gateway = start(OPEN_CALLS_DIR=str(tmp_path)).wait_until_ready()
     goes_on = threading.Event()
-
-    def answer(wire: Wire, _head: bytes) -> None:
-        goes_on.wait(20)
-        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-
-    path = path_of(upstream, answer)
+    path = path_of(upstream, answers_once(goes_on))
     wire = gateway.connect().send(request("GET", f"/proxy/echo{path}", key))
     noted(tmp_path, 1)
     goes_on.set()
@@ -227,6 +222,39 @@ def test_a_file_that_comes_back_writes_nothing_twice(
 
     assert len(rows_of(database.conninfo, "path = %s", f"/proxy/echo{path}")) == 1
     assert again.errors() == []
+
+
+def test_a_note_that_its_own_row_outran_changes_nothing(
+    start: Start, database: Database, upstream: Server, key: str, tmp_path: Path
+) -> None:
+    """Killed after the COMMIT, before the note was taken away."""
+    directory, goes_on = tmp_path / "open", threading.Event()
+    gateway = start(OPEN_CALLS_DIR=str(directory)).wait_until_ready()
+    path = path_of(upstream, answers_once(goes_on))
+    wire = gateway.connect().send(request("GET", f"/proxy/echo{path}", key))
+    noted(directory, 1)
+    (file,) = directory.glob(f"*{ENDING}")
+    kept = shutil.copy(file, tmp_path / "kept")
+    goes_on.set()
+    assert wire.answer().status == 200
+    assert within(5, lambda: notes(directory) == [])
+    kill(gateway, whole=True)
+    shutil.copy(kept, file)
+
+    again = start(OPEN_CALLS_DIR=str(directory)).wait_until_ready()
+    until_written(directory)
+
+    (row,) = rows_of(database.conninfo, "path = %s", f"/proxy/echo{path}")
+    assert (row["status"], row["code"]) == (200, "")
+    assert not [line for line in again.lines if "refused" in line]
+
+
+def answers_once(goes_on: threading.Event) -> Script:
+    def answer(wire: Wire, _head: bytes) -> None:
+        goes_on.wait(20)
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    return answer
 
 
 def test_nothing_secret_stands_there_and_nobody_else_may_read_it(
