@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from apikeys.gate.checks import NOT_FOR_MEMBERS
 from apikeys.gate.effects import DatabaseUnavailable, Overloaded
 from apikeys.gate.holds import MAX_HELD
-from apikeys.gate.question import MAX_COST, MAX_KEY, MAX_PATH, BadQuestion, read
+from apikeys.gate.question import MAX_COST, MAX_KEY, MAX_MODEL, MAX_PATH, BadQuestion, read
 from apikeys.gate.sealed import PURPOSE
 from apikeys.requestlog.insert import touch_key
 from apikeys.services.gate import hold_back, inspect_key
@@ -71,6 +71,9 @@ class QuestionSerializer(serializers.Serializer[object]):
     path = serializers.CharField(max_length=MAX_PATH, required=False, default="/")
     ip = serializers.IPAddressField(required=False, help_text="Whom the key came from.")
     cost = serializers.IntegerField(min_value=0, max_value=MAX_COST, required=False, default=1)
+    model = serializers.CharField(
+        max_length=MAX_MODEL, required=False, help_text="Judged when upstream is given."
+    )
     dry_run = serializers.BooleanField(required=False, default=False)
     explain = serializers.BooleanField(required=False, default=False)
     tokens = serializers.IntegerField(
@@ -139,7 +142,8 @@ class KeyVerification(APIView):
         """Judge a key and charge it ``cost`` units (nothing with ``dry_run``). Always 200 when the
         question could be read: ``valid`` and ``code`` say the rest. With ``tokens`` or
         ``cost_micro`` (what the call may cost at most) budgets are held too, and the answer has a
-        ``hold`` for keys/settle. Service and admin keys only; the caller pays nothing."""
+        ``hold`` for keys/settle; without, a used-up budget refuses where the call may use of it.
+        Service and admin keys only; the caller pays nothing."""
         refuse_members(request)
         http = request._request
         began = time.monotonic()

@@ -15,11 +15,13 @@ MAX_HELD: Final = 10**12  # of either, by one call
 
 class Hold(NamedTuple):
     """What one call asks to hold. ``anywhere``: any process may end it, so its units are no part of
-    a lease; else only the one that holds it."""
+    a lease; else only the one that holds it. Not ``taken``: a budget that has less refuses, that is
+    all."""
 
     tokens: int
     cost_micro: int
     anywhere: bool = False
+    taken: bool = True
 
     def of(self, metric: str) -> int:
         return self.tokens if metric == "tokens" else self.cost_micro
@@ -34,6 +36,7 @@ def hold_of(tokens: int, cost_micro: int, *, anywhere: bool = False) -> Hold:
 
 
 LEAST: Final = hold_of(0, 0)
+LEFT: Final = LEAST._replace(taken=False)  # of a call that is counted elsewhere, if at all
 
 
 def unspent(

@@ -11,6 +11,7 @@ from apikeys import keyformat
 from apikeys.gate.checks import Refusal
 from apikeys.gate.credential import Credential
 from apikeys.gate.effects import Effect, IsBlocked, Recall
+from apikeys.gate.holds import LEFT
 from apikeys.gate.judge import Policy, refused, weigh
 from apikeys.gate.opening import may_be_foreign, open_foreign, open_own, opens, upgrade_of
 from apikeys.gate.proof import INVALID
@@ -123,5 +124,6 @@ def request_of(question: Question) -> GateRequest:
         burst=question.cost,
         dry_run=question.dry_run,
         holds=False,
-        hold=question.hold,
+        hold=question.hold or (LEFT if question.may_use else None),
+        models=lambda: question.names,
     )

@@ -64,9 +64,17 @@ def spend_quota(request: GateRequest, key: KeySnapshot) -> Spending:
     quotas, needs = key.quotas, (request.weight,) * len(key.quotas)
     kind: type[Take | TakeStored] = Take
     if (hold := request.hold) is not None:
-        quotas += key.budgets
-        needs += tuple([hold.of(budget.metric) for budget in key.budgets])
-        kind = TakeStored if hold.anywhere and not request.dry_run else Take
+        wider = quotas + key.budgets
+        more = needs + tuple([hold.of(budget.metric) for budget in key.budgets])
+        if hold.taken:
+            quotas, needs = wider, more
+            kind = TakeStored if hold.anywhere and not request.dry_run else Take
+        elif key.budgets:
+            left: Taken = yield Take(wider, (0,) * len(more), key.now)
+            if (short := would_exceed(left.limits, more)) is not None:
+                return Spent(quota_exceeded(short, 0, key.now), left.limits)
+    if not quotas:
+        return NOTHING
     taken: Taken = yield kind(quotas, (0,) * len(needs) if request.dry_run else needs, key.now)
     short = taken.exceeded or (would_exceed(taken.limits, needs) if request.dry_run else None)
     if short is not None:
@@ -76,7 +84,7 @@ def spend_quota(request: GateRequest, key: KeySnapshot) -> Spending:
 
 
 def would_exceed(limits: tuple[Limit, ...], needs: tuple[int, ...]) -> Limit | None:
-    """Of a dry run: the limit that would refuse and resets last."""
+    """Where nothing was taken: the limit that would refuse and resets last."""
     pairs = zip(limits, needs, strict=True)
     short = [limit for limit, need in pairs if limit.remaining < need]
     return max(short, key=lambda limit: limit.resets, default=None)
@@ -87,7 +95,7 @@ def quota_exceeded(limit: Limit, need: int, now: datetime) -> Refusal:
     used = f"The {limit.name} quota of {limit.limit} {NOUNS[limit.unit]} "
     used += (
         "is used up"
-        if limit.unit == "requests"
+        if limit.unit == "requests" or not need  # it holds nothing
         else f"has {limit.remaining} left and this call holds {need}"
     )
     if limit.reset_at is None:

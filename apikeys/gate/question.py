@@ -8,12 +8,14 @@ from urllib.parse import unquote
 
 from apikeys.gate.addresses import parse_address
 from apikeys.gate.holds import MAX_HELD, Hold, hold_of
+from apikeys.gate.request import METERED, Named
 from momentry.common.veil import veils
 
 MAX_BODY: Final = 65_536
 MAX_COST: Final = 1000
 MAX_KEY: Final = 1024
 MAX_PATH: Final = 8192
+MAX_MODEL: Final = 200
 MAX_DECODINGS: Final = 5
 SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,59}", re.ASCII)
 METHOD: Final = re.compile(r"[A-Z]{1,16}", re.ASCII)
@@ -31,7 +33,8 @@ AMBIGUOUS: Final = re.compile(r"[\x00-\x1f\x7f\\]|//|/\.\.? *(?:[/;?#]|\Z)")
 @veils("key")
 class Question(NamedTuple):
     """``ip`` "" when no address was given; ``upstream`` "" when no resource was. ``cost``: units of
-    requests; ``tokens`` and ``cost_micro`` are held of budgets, None for both is no hold."""
+    requests; ``tokens`` and ``cost_micro`` are held of budgets, None for both is no hold.
+    ``is_metered`` is the door's word: does this upstream tell what its calls use?"""
 
     key: str
     upstream: str = ""
@@ -43,12 +46,23 @@ class Question(NamedTuple):
     explain: bool = False
     tokens: int | None = None
     cost_micro: int | None = None
+    model: str = ""
+    is_metered: bool = True
 
     @property
     def hold(self) -> Hold | None:
         if self.tokens is None and self.cost_micro is None:
             return None
         return hold_of(self.tokens or 0, self.cost_micro or 0, anywhere=True)
+
+    @property
+    def may_use(self) -> bool:
+        """Would the call hold something of budgets? Of a resource that nobody names it may."""
+        return not self.upstream or (self.method == METERED and self.is_metered)
+
+    @property
+    def names(self) -> Named | None:
+        return ((self.model,), False) if self.model else None
 
     def __repr__(self) -> str:
         return f"Question(upstream={self.upstream!r}, method={self.method!r}, path={self.path!r})"
@@ -157,6 +171,10 @@ def is_path(value: Any) -> bool:
     return False
 
 
+def is_model(value: Any) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= MAX_MODEL
+
+
 def is_address(value: Any) -> bool:
     return isinstance(value, str) and parse_address(value) is not None
 
@@ -183,5 +201,6 @@ FIELDS: Final[dict[str, tuple[Callable[[Any], bool], str]]] = {
     "dry_run": (is_flag, "must be true or false"),
     "explain": (is_flag, "must be true or false"),
     "tokens": (is_held, f"must be a whole number from 0 to {MAX_HELD}"),
+    "model": (is_model, f"must be a text of 1 to {MAX_MODEL} characters"),
     "cost_micro": (is_held, f"must be a whole number from 0 to {MAX_HELD}, in millionths"),
 }

@@ -28,7 +28,7 @@ STEPS: Final = (
     Step(4, "life", ("key_revoked", "key_quarantined", "key_disabled", "key_expired")),
     Step(5, "member", ("member_suspended",)),
     Step(6, "network", ("ip_not_allowed",)),
-    Step(7, "resource", ("insufficient_scope", "upstream_forbidden")),
+    Step(7, "resource", ("insufficient_scope", "upstream_forbidden", "model_forbidden")),
     Step(8, "burst", ("rate_limited",)),
     Step(9, "quota", ("quota_exceeded",)),
 )
@@ -43,6 +43,7 @@ REMEDIES: Final = {
     "ip_not_allowed": "Call from one of the key's networks and say so in ip, or add the network.",
     "insufficient_scope": "Give the key the scope that detail names.",
     "upstream_forbidden": "Grant the upstream, method and path to the tier, member and key.",
+    "model_forbidden": "Grant the model to the tier, member and key, or name one that is granted.",
     "rate_limited": "Wait until reset_at or until a call ends, lower cost, or raise the limit.",
     "quota_exceeded": "Wait until reset_at if there is one, ask for less, or raise the limit.",
 }

@@ -10,6 +10,7 @@ Named = tuple[Sequence[str], bool]
 Naming = Callable[[], Named | None]
 HeaderList = Sequence[tuple[bytes, bytes]]
 
+METERED: Final = "POST"  # what else there is reads what was made before
 ADMIN_PREFIX: Final = "/api/v1/admin/"
 ME: Final = "/api/v1/me"
 

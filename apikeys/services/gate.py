@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -33,7 +33,7 @@ from apikeys.gate.inspection import Inspected, inspect
 from apikeys.gate.judge import Policy, judge
 from apikeys.gate.lockout import ANY_SECONDS, Slot, slot_of_format, slot_of_key
 from apikeys.gate.question import Question
-from apikeys.gate.request import GateRequest
+from apikeys.gate.request import METERED, GateRequest
 from apikeys.gate.slow import PACED, REFUSAL_SECONDS, SLOW_REFUSAL_SECONDS
 from apikeys.gate.snapshot import SNAPSHOT_SQL, KeySnapshot
 from apikeys.gate.verdict import Charge, Verdict
@@ -43,6 +43,20 @@ from apikeys.services.guard import get_guard
 from apikeys.services.prover import get_prover
 
 R = TypeVar("R")
+
+
+Metered = Callable[[str], bool]
+
+
+class Known:
+    """What other apps tell this door at the start."""
+
+    is_metered: Metered = staticmethod(lambda _: True)
+
+
+def tell_metered(is_metered: Metered) -> None:
+    """Which upstreams, by their slugs, tell what their calls use."""
+    Known.is_metered = staticmethod(is_metered)
 
 
 @functools.cache
@@ -68,6 +82,8 @@ def judge_request(request: GateRequest) -> Verdict:
 def inspect_key(question: Question) -> Inspected:
     """Raises DatabaseUnavailable and Overloaded."""
     rules = policy()
+    if question.upstream and question.hold is None and question.method == METERED:
+        question = question._replace(is_metered=Known.is_metered(question.upstream))
     return run(inspect(question, rules), rules)
 
 

@@ -25,7 +25,7 @@ OPENAI: Final = "openai"
 def first_hold(exchange: "Exchange", upstream: Upstream | None) -> Hold | None:
     """What is asked for before the body has come: as little as it may use, so that a budget that
     is used up refuses it at once. None: the call makes nothing."""
-    if upstream is None or not upstream.form or exchange.head.method != METERED:
+    if not is_metered(upstream, exchange.head.method):
         return None
     if exchange.metering is not None:
         return exchange.metering.hold
@@ -36,6 +36,10 @@ def first_hold(exchange: "Exchange", upstream: Upstream | None) -> Hold | None:
     if length > LARGEST:
         return most_of(exchange, None, length)
     return hold_of(asked.tokens_of(length), 0)
+
+
+def is_metered(upstream: Upstream | None, method: bytes) -> bool:
+    return upstream is not None and bool(upstream.form) and method == METERED
 
 
 def is_json(head: RequestHead) -> bool:

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING, Final
 
 from apikeys.gate.forwarded import peer_address
+from apikeys.gate.holds import LEFT
 from apikeys.gate.request import GateRequest, Named
 from apikeys.requestlog.row import PATH_LENGTH
 from momentry.common.ownkeys import without_keys
 from proxy.gateway.answers import Answer, lines_of
+from proxy.gateway.asking import is_metered
 from proxy.gateway.fronts import NGINX, Question, dialect_of, read
 from proxy.gateway.head import METHODS, BadMessage
 from proxy.gateway.paths import Kind, Route
@@ -44,6 +46,7 @@ def gate_request(exchange: "Exchange") -> GateRequest:
         upstream=slug.decode(),
         rest=path.decode("latin-1"),
         weight=upstream.request_weight if upstream else 1,
+        hold=LEFT if is_metered(upstream, method) else None,
         models=unseen,
     )
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from apikeys.gate.holds import LEAST, Hold, held_of
+from apikeys.gate.request import METERED as METHOD
 from proxy.gateway.head import Fields, RequestHead
 from proxy.gateway.hygiene import UNFRAMED
 from proxy.gateway.response import ResponseHead
@@ -19,7 +20,7 @@ REPORTED: Final = "reported"
 ESTIMATED: Final = "estimated"
 ABORTED: Final = "aborted"
 CLIENT_LEFT: Final = 499  # in the log only, as nginx writes it
-METERED: Final = b"POST"  # what else there is reads what was made before
+METERED: Final = METHOD.encode()
 
 
 class Figures(NamedTuple):

@@ -51,6 +51,8 @@ def body_came(exchange: "Exchange", body: bytes) -> None:
     except BadQuestion as error:
         exchange.fail(error.code, error.detail or None, **error.extra)
         return
+    if question.upstream and not is_metered(exchange, question.upstream):
+        question = question._replace(is_metered=False)
     try:
         found = exchange.core.door.inspect_now(question)
     except DatabaseUnavailable:
@@ -60,6 +62,11 @@ def body_came(exchange: "Exchange", body: bytes) -> None:
         say(exchange, question, found)
     else:
         exchange.core.spawn(guarded(exchange, wait(exchange, question, found)))
+
+
+def is_metered(exchange: "Exchange", slug: str) -> bool:
+    upstream = exchange.core.table.get(slug.encode())
+    return upstream is not None and bool(upstream.form)
 
 
 async def wait(

@@ -11,7 +11,7 @@ from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
 from momentry.common.models import Once
-from proxy.models import Upstream
+from proxy.models import Upstream, UsageFormat
 from proxy.services.targets import facts, replace_targets
 from proxy.services.wanted import WantedTarget, check_upstream
 
@@ -111,3 +111,9 @@ def lock(slug: str, versions: Versions) -> Upstream:
 
 def note(kind: Kind, upstream: Upstream, actor: str, **details: Any) -> None:
     record(kind, actor=actor, subject=f"upstream:{upstream.slug}", **details)
+
+
+def is_metered(slug: str) -> bool:
+    """Do its answers tell what its calls use?"""
+    metered = Upstream.objects.exclude(usage_format=UsageFormat.NONE)
+    return metered.filter(slug=slug).exists()

@@ -181,7 +181,8 @@ def test_a_call_that_cost_more_is_followed_by_refusals_on_every_process(
     settle(hold(key, tokens=100)["hold"], tokens=900)
 
     assert {hold(key, tokens=n % 3)["code"] for n in range(8)} == {"quota_exceeded"}
-    assert hold(key)["valid"]
+    assert hold(key)["code"] == "quota_exceeded"
+    assert hold(key, upstream="echo")["valid"]
     assert used(database, key) == {"tokens": 900, "cost_micro": 1}
 
 
