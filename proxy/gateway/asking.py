@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LARGEST: Final = 1024 * 1024  # bytes
 JSON: Final = b"application/json"
 OPENAI: Final = "openai"
+BLANK: Final = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # and marks of encodings
+START: Final = 64 * 1024  # bytes of nothing but blanks are no JSON
 
 
 def first_hold(exchange: "Exchange", upstream: Upstream | None) -> Hold | None:
@@ -58,7 +60,11 @@ def begins(exchange: "Exchange", metering: Metering) -> bool:
     """Is its body looked at first? Then it goes on once that has come."""
     head = exchange.head
     if not is_json(head):
-        return False
+        if not head.has_body or not holds(exchange.verdict):
+            return False
+        metering.is_unsure = True
+        keep(exchange)
+        return True
     metering.counts = not asked.is_free(exchange.route.rest)
     metering.looks = metering.form == OPENAI and asked.is_told(exchange.route.rest)
     if not may_look(head) or not (metering.looks or matters(exchange)):
@@ -106,14 +112,38 @@ def matters(exchange: "Exchange") -> bool:
 
 def grown(exchange: "Exchange", metering: Metering, size: int) -> None:
     """So much is held now, and more is to come."""
-    if size > LARGEST and not metering.is_known:
+    if metering.is_known or (metering.is_unsure and passes(exchange, metering, is_whole=False)):
+        return
+    if size > LARGEST:
         exchange.client.upload_full(True)
         know(exchange, metering, None, size)
 
 
+def passes(exchange: "Exchange", metering: Metering, *, is_whole: bool) -> bool:
+    """Of a body whose type is not JSON's. False: it is JSON after all. Nearly all else is known by
+    its first byte, goes up as it comes, and holds the least."""
+    held = exchange.held or b""
+    begun = held[:START].lstrip(BLANK)
+    if begun.startswith(b"{") or is_coded(exchange.head):
+        metering.is_unsure = False
+        metering.counts = not asked.is_free(exchange.route.rest)
+        return False
+    if is_whole or begun or len(held) >= START:
+        metering.is_known = True
+        exchange.deadline = NEVER
+        if not is_whole:
+            exchange.client.upload_full(True)
+        exchange.forward()
+    return True
+
+
+def is_coded(head: RequestHead) -> bool:
+    return any(name == b"content-encoding" for name, _ in head.headers)
+
+
 def whole(exchange: "Exchange", metering: Metering, held: bytearray, trailers: Fields) -> None:
     metering.trailers = trailers
-    if metering.is_known:
+    if metering.is_known or (metering.is_unsure and passes(exchange, metering, is_whole=True)):
         return
     size, found = len(held), None
     if size <= LARGEST and (matters(exchange) or asked.may_stream(held)):

@@ -54,7 +54,7 @@ class Metering:
 
     __slots__ = (
         "asked", "came", "core", "counts", "figures", "form", "hider", "hides", "hold", "is_known",
-        "is_whole", "looks", "model", "reader", "trailers",
+        "is_unsure", "is_whole", "looks", "model", "reader", "trailers",
     )  # fmt: skip
 
     def __init__(self, core: "Core", form: str) -> None:
@@ -65,6 +65,7 @@ class Metering:
         self.came: RequestHead | None = None  # its head, before it was altered to ask
         self.hider: Hider | None = None
         self.counts = False  # its body says what it asks for, so what it uses can be estimated
+        self.is_unsure = False  # its type does not say JSON, which a server need not mind
         self.is_known = False  # the body, as far as it is looked at
         self.is_whole = False  # the answer
         self.asked: Asked | None = None

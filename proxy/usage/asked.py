@@ -4,6 +4,7 @@ A body that cannot be read is nobody's fault here: it goes up as it is, and the 
 """
 
 import json
+from math import ceil
 from typing import Any, Final, NamedTuple
 
 from proxy.usage.reported import MODEL_LENGTH, MOST
@@ -11,6 +12,7 @@ from proxy.usage.reported import MODEL_LENGTH, MOST
 BYTES: Final = 3  # of text that are a token at least, roughly
 ANSWER: Final = 4096  # tokens of an answer for which neither the call nor staff names a maximum
 PARTS: Final = 50_000  # some 10 ms, in which others wait
+DIGITS: Final = 32  # of a number that is written as a text
 LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 TIMES: Final = ("n", "best_of")
 OPTIONS: Final = "stream_options"
@@ -129,7 +131,15 @@ DECODER: Final = json.JSONDecoder(object_pairs_hook=once, parse_constant=refuse)
 
 
 def count(value: object) -> int | None:
-    return value if type(value) is int and 0 <= value <= MOST else None
+    """As the laxest server might read it: "5" and 5.0 are 5, and what is too much is the most."""
+    if isinstance(value, str) and len(value) <= DIGITS:
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if type(value) not in (int, float) or not isinstance(value, int | float) or not value >= 0:
+        return None
+    return ceil(min(MOST, value))
 
 
 def model_of(document: dict[str, Any]) -> str:

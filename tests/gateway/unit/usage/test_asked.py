@@ -25,9 +25,24 @@ def test_every_name_of_a_maximum(name):
     assert asked(**{name: 5, "max_tokens": 9}) == Asked(most=9)
 
 
-@pytest.mark.parametrize("value", [True, 5.0, "5", -1, None, [5], 10**13, {"a": 1}])
+@pytest.mark.parametrize("value", [True, "x", "", -1, "-1", None, [5], {"a": 1}])
 def test_what_is_no_count_says_nothing(value):
     assert asked(max_tokens=value, n=value, best_of=value) == Asked()
+
+
+@pytest.mark.parametrize(
+    ("value", "most"),
+    [(5.0, 5), ("5", 5), (" 5.0 ", 5), (4.2, 5), ("5e0", 5), (0.0, 0), (10**13, 10**12),
+     (10**400, 10**12), ("9" * 30, 10**12), (1e300, 10**12)],
+)  # fmt: skip
+def test_what_a_lax_server_takes_for_a_count_is_one(value, most):
+    assert asked(max_tokens=value) == Asked(most=most)
+    assert asked(n=value).answers == max(1, most)
+
+
+@pytest.mark.parametrize("value", ["NaN", "nan", "1" * 33, "0x5", "5x"])
+def test_what_nobody_takes_for_a_count_is_none(value):
+    assert asked(max_tokens=value) == Asked()
 
 
 @pytest.mark.parametrize(
