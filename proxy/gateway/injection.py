@@ -12,6 +12,7 @@ from proxy.gateway.names import OURS, is_guarded
 TEMPLATE: Final = re.compile(rb"(" + TOKEN + rb"):[\t ]*+([\x20-\x7e\x80-\xff]++)")
 VALUE: Final = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
 PLACE: Final = b"{credential}"
+SHORTEST: Final = 8  # characters of a secret that is looked for
 MAX_ROUNDS: Final = 16  # each costs a look for every spelling
 ESCAPE: Final = re.compile(r"%[0-9A-F]{2}")
 
@@ -24,7 +25,7 @@ class Injection:
     field: bytes = b""  # its lower-case name: the client's own field of that name is removed
     parameter: bytes = dataclasses.field(default=b"", repr=False)
     parameter_name: bytes = b""  # decoded; the client's own parameters of that name are removed
-    # How an upstream might write the parameter in its answer, where no client may read it.
+    # How an upstream might write it in its answer, where no client may read it.
     spellings: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
 
 
@@ -42,7 +43,8 @@ def header(template: str, credential: str) -> Injection:
         raise ValueError("The header template names a field that the gateway writes itself.")
     if not VALUE.fullmatch(value):
         raise ValueError("The credential holds a character that no header field may hold.")
-    return Injection(line=b"%b: %b\r\n" % (name, value), field=name.lower())
+    line = b"%b: %b\r\n" % (name, value)
+    return Injection(line=line, field=name.lower(), spellings=texts(credential))
 
 
 def basic(username: str, password: str) -> Injection:
@@ -50,7 +52,11 @@ def basic(username: str, password: str) -> Injection:
     if ":" in username or any(ord(char) < 32 or ord(char) == 127 for char in username + password):
         raise ValueError("A Basic credential holds a character that it must not hold.")
     pair = b64encode(f"{username}:{password}".encode())
-    return Injection(line=b"Authorization: Basic %b\r\n" % pair, field=b"authorization")
+    return Injection(
+        line=b"Authorization: Basic %b\r\n" % pair,
+        field=b"authorization",
+        spellings=texts(pair.decode(), f"{username}:{password}", password),
+    )
 
 
 def query_parameter(name: str, credential: str) -> Injection:
@@ -65,6 +71,13 @@ def query_parameter(name: str, credential: str) -> Injection:
     )
 
 
+def texts(*secrets: str) -> tuple[bytes, ...]:
+    """The longest first; what is short may be a word of others."""
+    long = [secret for secret in secrets if len(secret) >= SHORTEST]
+    found = {said(text) for text in long for said in (str, quote, quote_plus)}
+    return tuple(sorted((text.encode() for text in found), key=len, reverse=True))
+
+
 def spellings(name: str, credential: str) -> tuple[bytes, ...]:
     """The longest first: none is left half."""
     values = {quote(credential, safe=""), quote(credential), quote_plus(credential), credential}
@@ -74,7 +87,7 @@ def spellings(name: str, credential: str) -> tuple[bytes, ...]:
 
 
 def withheld(value: bytes, own: tuple[bytes, ...]) -> bytes:
-    """A field's value without the parameter: a redirect may repeat the query it came in. What
+    """A field's value without the credential: a redirect may repeat the query it came in. What
     stood on both sides of it may make another one; b"" for what is made of them on purpose."""
     for _ in range(MAX_ROUNDS):
         found = next((each for each in own if each in value), None)

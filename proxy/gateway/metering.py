@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from apikeys.gate.holds import LEAST, Hold, held_of
 from apikeys.gate.request import METERED as METHOD
+from momentry.common.ownkeys import without_keys
 from proxy.gateway.head import Fields, RequestHead
 from proxy.gateway.hygiene import UNFRAMED
+from proxy.gateway.injection import withheld
 from proxy.gateway.response import ResponseHead
 from proxy.usage.asked import Asked, is_wordless, tokens_of
 from proxy.usage.hiding import Hider
@@ -177,10 +179,10 @@ class Metering:
 
     def figured(self, exchange: "Facts", told: Usage, source: str = ABORTED) -> Figures:
         if told.tokens_in is None and told.tokens_out is None:
-            return UNTOLD._replace(model=told.model)
+            return UNTOLD._replace(model=shown(exchange, told.model))
         asked = self.asked.model if self.asked is not None else ""
         cost = self.cost(exchange, told, asked)
-        return Figures(told.model or asked, *told[1:], cost, source)
+        return Figures(shown(exchange, told.model or asked), *told[1:], cost, source)
 
     def cost(self, exchange: "Facts", told: Usage, asked: str) -> int | None:
         """By the model that answered or, if it has no price, by the one that was asked for. None
@@ -206,3 +208,12 @@ class Metering:
 
     def written(self, size: int) -> int:
         return tokens_of(size) if self.reader is None else self.reader.written(size)
+
+
+def shown(exchange: "Facts", model: str) -> str:
+    """A name is the client's or the upstream's word: it may repeat what each of them knows."""
+    target = exchange.target
+    own = () if target is None else target.destination.injection.spellings
+    if own and model:
+        model = withheld(model.encode(), own).decode(errors="replace")
+    return without_keys(model)

@@ -1,7 +1,7 @@
 """The response head of an upstream, bytes in and a ResponseHead out; knows no socket."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -48,13 +48,16 @@ class ResponseHead:
     bodiless: bool
     keep_alive: bool
     nominated: frozenset[bytes]
+    block: bytes = field(default=b"", repr=False)  # as it came
 
     @property
     def headers(self) -> Fields:
         return [line.field for line in self.lines]
 
     def withhold(self, own: tuple[bytes, ...]) -> None:
-        """Of an upstream whose credential is a query parameter: nothing of it may tell that."""
+        """Of an upstream: nothing of it may tell its credential. Nearly none does."""
+        if not any(spelling in self.block for spelling in own):
+            return
         self.line = self.line[:REASON] + withheld(self.line[REASON:-2], own) + b"\r\n"
         self.lines = [
             read_new(b"%b:%b" % (line.field[0], withheld(line.field[1], own)))
@@ -111,6 +114,7 @@ def parse_response(block: bytes, method: bytes, *, may_switch: bool = False) -> 
         bodiless,
         not until_close and keeps_alive(nominated, version),
         nominated,
+        block,
     )
 
 
