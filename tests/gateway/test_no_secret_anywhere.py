@@ -67,6 +67,8 @@ def secret(database: Database, upstream: Server) -> Iterator[str]:
         make.keep_credential(target, CREDENTIALS["second"])
         make.keep_credential(target, CREDENTIALS["off"], is_active=False)
     secret = database.key_for(f"s{MARK}", "s-header s-query s-basic s-dead s-name s-tls")
+    budget = "UPDATE apikeys_tier SET tokens_per_month = 1000000000 WHERE slug = %s"
+    database.change(budget, f"tier-s{MARK}")
     with database.rows():
         Grant.objects.filter(upstream="s-tls").update(methods=["GET"])
     yield secret
@@ -110,7 +112,7 @@ def calls(gateway: Gateway, secret: str, caller: str) -> list[bytes]:
         f"Cookie: c={SAID['cookie']}",
         f"User-Agent: {secret}",
     )
-    body = json.dumps({"stream": True, "prompt": SAID["body"], "model": secret}).encode()
+    body = json.dumps({"stream": True, "prompt": SAID["body"], "model": secret[:-5]}).encode()
     question = {"key": secret, "upstream": "s-query", "method": "POST", "tokens": 5}
     wanted = [
         request(method, f"/proxy/{slug}/{place}?q={SAID['query']}", secret, *fields,
@@ -212,5 +214,5 @@ def test_none_is_found_after_calls_of_every_kind(
 
 
 def tails(*keys: str) -> list[str]:
-    """The part of a key that nobody else may know."""
-    return ["_".join(key.split("_")[3:]) for key in keys]
+    """The part of a key that nobody else may know; a name of a model has no room for all of it."""
+    return [key.split("_")[3] for key in keys]
