@@ -75,7 +75,7 @@ class Adopting:
         if file is None:
             return
         try:
-            if path.suffix == ENDING:
+            if path.suffix == ENDING and not file.is_empty():
                 await self.write(file, file.name())
             file.remove()
         except Foreign:

@@ -69,9 +69,15 @@ class CallFile:
         return str(name.decode("ascii", "replace"))
 
     def remove(self) -> None:
-        """Nothing of it is to be found again, also where the directory lets nobody remove."""
-        os.ftruncate(self.descriptor, 0)
-        self.path.unlink(missing_ok=True)
+        """Nothing of it is to be found again: each of the two is enough."""
+        try:
+            os.ftruncate(self.descriptor, 0)
+        finally:
+            self.path.unlink(missing_ok=True)
+
+    def is_empty(self) -> bool:
+        """As remove() leaves it where the directory lets nobody remove."""
+        return os.fstat(self.descriptor).st_size == 0
 
     def close(self) -> None:
         os.close(self.descriptor)

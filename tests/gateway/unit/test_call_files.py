@@ -79,7 +79,7 @@ def test_the_longest_row_fits_its_page(tmp_path: Path) -> None:
     assert second.path == "/next"
 
 
-@pytest.mark.parametrize("head", [b"", b"x" * 200, MAGIC + b"\1\0\0\0" + b"a" * 32])
+@pytest.mark.parametrize("head", [b"x", b"x" * 200, MAGIC + b"\1\0\0\0" + b"a" * 32])
 def test_a_file_of_another_version_is_known_for_that(tmp_path: Path, head: bytes) -> None:
     path = tmp_path / "1.calls"
     path.write_bytes(head)
@@ -88,6 +88,19 @@ def test_a_file_of_another_version_is_known_for_that(tmp_path: Path, head: bytes
     assert file is not None
     with pytest.raises(Foreign):
         file.name()
+
+
+def test_what_was_removed_tells_nothing_also_where_its_name_stays(tmp_path: Path) -> None:
+    file = create(tmp_path)
+    file.write(0, row())
+    other = tmp_path / "other.calls"
+    other.hardlink_to(file.path)
+    file.remove()
+
+    assert list(tmp_path.iterdir()) == [other]
+    found = left(CallFile(other, file.descriptor))
+    assert found.is_empty()
+    assert told(found) == []
 
 
 def test_links_pipes_and_directories_are_not_read(tmp_path: Path) -> None:
