@@ -2,6 +2,7 @@
 call may use, a stream has to be asked what it used, or the model that it names matters. It is kept
 up to LARGEST bytes; a larger one is held by its length and asked nothing."""
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,8 @@ JSON: Final = b"application/json"
 OPENAI: Final = "openai"
 BLANK: Final = b" \t\r\n\0\xef\xbb\xbf\xff\xfe"  # and marks of encodings
 START: Final = 64 * 1024  # bytes of nothing but blanks are no JSON
+UTF_8: Final = re.compile(rb';[ \t]*+charset=("?)utf-?8\1[ \t]*+(?:;|$)')
+CODINGS: Final = frozenset((b"content-encoding", b"content_encoding"))  # as CGI reads both
 
 
 def first_hold(exchange: "Exchange", upstream: Upstream | None) -> Hold | None:
@@ -54,6 +57,19 @@ def is_json(head: RequestHead) -> bool:
 def holds(verdict: Verdict | None) -> bool:
     """Was something taken of a budget?"""
     return verdict is not None and any(charge.metric in METRICS for charge in verdict.charges)
+
+
+def has_one_reading(head: RequestHead) -> bool:
+    """Does every upstream take the body for JSON in UTF-8 (RFC 8259)? One that obeys another
+    charset, a coding or a second Content-Type finds another call in the same bytes."""
+    kinds = 0
+    for name, value in head.headers:
+        if name == b"content-type":
+            kinds += 1
+            said = value.lower()
+            if said.count(b"charset") != len(UTF_8.findall(said)):
+                return False
+    return kinds < 2 and not is_coded(head)
 
 
 def begins(exchange: "Exchange", metering: Metering) -> bool:
@@ -138,7 +154,7 @@ def passes(exchange: "Exchange", metering: Metering, *, is_whole: bool) -> bool:
 
 
 def is_coded(head: RequestHead) -> bool:
-    return any(name == b"content-encoding" for name, _ in head.headers)
+    return any(name in CODINGS and value.lower() != b"identity" for name, value in head.headers)
 
 
 def whole(exchange: "Exchange", metering: Metering, held: bytearray, trailers: Fields) -> None:
@@ -147,7 +163,7 @@ def whole(exchange: "Exchange", metering: Metering, held: bytearray, trailers: F
         return
     size, found = len(held), None
     if size <= LARGEST and (matters(exchange) or asked.may_stream(held)):
-        found = asked.read(held)
+        found = asked.read(held) if has_one_reading(exchange.head) else None
     if found is not None and metering.looks and found.streams and not found.tells:
         ask_to_tell(exchange, metering, held)
     know(exchange, metering, found, size)

@@ -16,6 +16,7 @@ from tests.gateway.test_models import JSON, Offering, sent
 from tests.gateway.test_upstreams_live import UPSTREAMS
 from tests.gateway.wire import Server
 
+TEXT = "application/x-www-form-urlencoded"
 ALL, SMALL = '{"model":"large"}', '{"model":"small"}'
 
 
@@ -70,7 +71,10 @@ def test_a_key_may_use_what_its_own_grant_and_its_members_both_name(house: Grant
 HIDDEN = [
     ("{}", JSON), ('{"model": 5}', JSON), ("{", JSON), ('{"model":"small","model":"large"}', JSON),
     ('{"model":"small","Model":"large"}', JSON), (SMALL, "Content-Type: text/plain"),
-    (SMALL, "X-Nothing: 1"), ('{"model":"small","pad":"' + "x" * (1 << 20) + '"}', JSON),
+    (SMALL, "X-Nothing: 1"), (SMALL, f"{JSON}; charset=utf-7"), (SMALL, f"{JSON}; Charset*=utf-16"),
+    (SMALL, f"{JSON}\r\nContent-Type: {TEXT}"), (SMALL, f"{JSON}\r\nContent-Encoding: deflate"),
+    (SMALL, f"{JSON};charset=utf-8;charset=utf-7"),
+    ('{"model":"small","pad":"' + "x" * (1 << 20) + '"}', JSON),
 ]  # fmt: skip
 
 
@@ -84,6 +88,16 @@ def test_what_cannot_be_read_is_not_granted(
     assert (answer.status, told["code"]) == (403, "model_forbidden")
     assert (told["error"]["code"], told["error"]["type"]) == ("model_forbidden", "permission_error")
     assert upstream.heads_of("/not-granted") == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [f"{JSON}; charset=utf-8", f'{JSON};a=b;Charset="UTF-8" ;c=d', f"{JSON}; charset=utf8",
+     f"{JSON}; a=b\r\nContent-Encoding: Identity"],
+)  # fmt: skip
+def test_what_is_json_in_utf_8_to_everybody_is_read(house: Granting, field: str) -> None:
+    assert house.code(SMALL, field) == ""
+    assert house.code('{"model":"tiny"}', field) == "model_forbidden"
 
 
 def test_chunks_that_grow_too_large_are_refused(house: Granting, upstream: Server) -> None:
