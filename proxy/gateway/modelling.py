@@ -10,7 +10,7 @@ from proxy.gateway.answers import Answer, lines_of
 from proxy.gateway.asking import may_look
 from proxy.gateway.balance import choose
 from proxy.gateway.metering import METERED
-from proxy.gateway.models import Choice, Models, listed, named_in, pick, renamed
+from proxy.gateway.models import HIDDEN, Choice, Models, listed, named_in, pick, renamed
 from proxy.gateway.paths import Kind
 from proxy.gateway.upgrade import nonce_of
 from proxy.gateway.upstreams import Target, Upstream
@@ -37,8 +37,9 @@ def target_of(exchange: "Exchange", upstream: Upstream, models: Models) -> Targe
     target = choose(attempts.open_to(exchange, upstream), exchange.core.loop.time())
     if target is None:
         exchange.fail("upstream_unavailable")
-    elif choice.sent_as:
-        rename(exchange, choice)
+    elif choice.sent_as and not rename(exchange, choice):
+        exchange.fail("model_unknown", HIDDEN)
+        return None
     return target
 
 
@@ -62,16 +63,21 @@ def names_of(exchange: "Exchange") -> tuple[list[str], bool]:
     return ([model, *names], False) if model else (names, True)
 
 
-def rename(exchange: "Exchange", choice: Choice) -> None:
-    """In a body that is held and whole: only then its name was read."""
+def rename(exchange: "Exchange", choice: Choice) -> bool:
+    """In a body that is held and whole: only then its name was read. False: it lies so deep that it
+    could be read there and cannot here."""
     if exchange.held is None or not exchange.head.has_body:
-        return
-    body = renamed(exchange.held, choice.sent_as)
+        return True
+    try:
+        body = renamed(exchange.held, choice.sent_as)
+    except RecursionError:
+        return False
     exchange.held = bytearray(body)
     if exchange.metering is not None and exchange.metering.asked is not None:
         exchange.metering.asked = exchange.metering.asked._replace(model=choice.sent_as)
     if exchange.head.content_length is not None:
         exchange.head = replace(exchange.head, content_length=len(body))
+    return True
 
 
 def tell(exchange: "Exchange", upstream: Upstream, models: Models) -> None:

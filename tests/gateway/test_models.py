@@ -95,6 +95,22 @@ def test_what_is_not_on_the_list_goes_on_as_it_came(house: Offering, body: str) 
     assert sent(house.ask(body))[1] == body.encode()
 
 
+def test_however_deep_a_body_is_nobody_ends_in_a_defect(house: Offering) -> None:
+    """It is read, altered to ask for its usage, and given another name, each in another frame."""
+    house.offers("small", sent_as="another")
+    body = '{{"x":{}{},"model":"small","stream":true}}'
+    options = '{{"stream_options":{{"x":{}{}}},"model":"small","stream":true}}'
+
+    found = Counter(
+        house.ask(text.format("[" * depth, "]" * depth), path="/v1/chat/completions").status
+        for depth in (20, 500, *range(940, 990))
+        for text in (body, options)
+    )
+
+    assert set(found) <= {200, 404}
+    assert found[200] > 4
+
+
 def test_a_body_that_is_too_large_to_be_looked_at_goes_on(house: Offering) -> None:
     house.offers("small", sent_as="large")
     body = json.dumps({"model": "small", "pad": "x" * (1 << 20)})
