@@ -55,7 +55,7 @@ class Answering(Facts, ABC):
         if own := place.injection.spellings:
             response.withhold(own)
         if place.answered is not None:
-            response.lines = place.answered.lines_of(response.lines, interim=response.interim)
+            place.answered.rewrite(response)
 
     def told(self, trailers: Fields) -> Fields:
         """As rewrite(), of what follows the body; a rule puts nothing there."""

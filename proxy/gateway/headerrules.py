@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from proxy.gateway.head import Fields
 from proxy.gateway.lines import Line, read_new
-from proxy.gateway.names import CREDENTIALS, is_guarded
+from proxy.gateway.names import CREDENTIALS, HOP_BY_HOP, is_guarded
+from proxy.gateway.response import ResponseHead
 
 MAX_RULES: Final = 32
 MAX_VALUE: Final = 1024  # bytes
@@ -44,10 +45,14 @@ class Rewriting(NamedTuple):
     def kept(self, fields: Fields) -> Fields:
         return [field for field in fields if not self.takes(field[0])]
 
-    def lines_of(self, lines: Sequence[Line], *, interim: bool) -> list[Line]:
-        """Of an answer; what comes, comes with the last of its heads."""
-        kept = [line for line in lines if not self.takes(line.field[0])]
-        return kept if interim else [*kept, *self.fields]
+    def rewrite(self, answer: ResponseHead) -> None:
+        """What comes, comes with the last of its heads; its Connection does not reach that."""
+        gone = answer.nominated - HOP_BY_HOP
+        kept = [
+            line for line in answer.lines if not (self.takes(name := line.field[0]) or name in gone)
+        ]
+        answer.lines = kept if answer.interim else [*kept, *self.fields]
+        answer.nominated &= HOP_BY_HOP
 
 
 def check_rules(rules: Any, own: str = "") -> None:

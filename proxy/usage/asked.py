@@ -16,7 +16,9 @@ DIGITS: Final = 32  # of a number that is written as a text
 LIMITS: Final = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 TIMES: Final = ("n", "best_of")
 OPTIONS: Final = "stream_options"
-TELL: Final = {"include_usage": True}
+INCLUDE: Final = "include_usage"
+TELL: Final = f'"{INCLUDE}": true'
+TELL_OPTIONS: Final = f'"{OPTIONS}":{{{TELL}}}'
 SPACE: Final = " \t\n\r"
 TOLD: Final = (b"/chat/completions", b"/completions")  # where OpenAI's streams tell only if asked
 FREE: Final = (b"/moderations", b"/count_tokens")
@@ -57,7 +59,7 @@ def read(body: bytes | bytearray) -> Asked | None:
         max(limits, default=None),
         min(MOST, times * prompts(document.get("prompt"))),
         document.get("stream") is True,
-        isinstance(options, dict) and options.get("include_usage") is True,
+        isinstance(options, dict) and options.get(INCLUDE) is True,
     )
 
 
@@ -68,18 +70,30 @@ def may_stream(body: bytes | bytearray) -> bool:
 
 def telling(body: bytes | bytearray) -> bytes | None:
     """The same, asking for a last event about what was used; nothing else changes. Of one that
-    ``read`` takes; None where what stands there of it is no object."""
+    ``read`` takes; None where what stands there of it is no object, or lies too deep."""
     text = body.decode()
-    at, found = member(text, OPTIONS)
-    if at < 0:
-        first = text.index("{") + 1
-        rest = text[first:]
-        comma = "" if rest.lstrip(SPACE).startswith("}") else ","
-        return f'{text[:first]}"{OPTIONS}":{json.dumps(TELL)}{comma}{rest}'.encode()
-    value, end = found
-    if value is not None and not isinstance(value, dict):
+    try:
+        at, found = member(text, OPTIONS)
+        if at < 0:
+            return put(text, text.index("{"), TELL_OPTIONS)
+        value, end = found
+        if value is None:
+            return f"{text[:at]}{{{TELL}}}{text[end:]}".encode()
+        if not isinstance(value, dict):
+            return None
+        begin, found = member(text[at:end], INCLUDE)
+    except RecursionError:  # a little deeper in the stack than it was read
         return None
-    return f"{text[:at]}{json.dumps((value or {}) | TELL)}{text[end:]}".encode()
+    if begin < 0:
+        return put(text, at, TELL)
+    return f"{text[: at + begin]}true{text[at + found[1] :]}".encode()
+
+
+def put(text: str, at: int, member: str) -> bytes:
+    """As the first one of the object that begins there."""
+    rest = text[at + 1 :]
+    comma = "" if rest.lstrip(SPACE).startswith("}") else ","
+    return f"{text[: at + 1]}{member}{comma}{rest}".encode()
 
 
 def member(text: str, name: str) -> tuple[int, tuple[Any, int]]:

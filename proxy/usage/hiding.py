@@ -10,7 +10,8 @@ MOST: Final = 64 * 1024  # bytes of an event that is looked at; the one that is 
 END: Final = re.compile(
     rb"(?>\r\n|\n|\r)(?:\r\n|\n|\r(?=[^\n]))"
 )  # of a line, then of an empty one
-EMPTY: Final = re.compile(rb'"choices"[ \t\n\r]*+:[ \t\n\r]*+\[[ \t\n\r]*+\]')
+BLANK: Final = rb"(?:[\r\n]data:?|[ \t\r\n])*+"  # a line may break wherever JSON has room for it
+EMPTY: Final = re.compile(rb'"choices"' + BLANK + rb":" + BLANK + rb"\[" + BLANK + rb"\]")
 LINE: Final = re.compile(rb"(?:^|[\r\n])data(?::[ ]?([^\r\n]*+))?")
 OVERLAP: Final = 3  # bytes of an end that came with the piece before
 

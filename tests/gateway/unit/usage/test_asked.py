@@ -112,7 +112,9 @@ def test_three_bytes_are_a_token():
          '{"a":1.50,"stream_options":{"include_usage": true},"é":"\\u00e9"}'),
         ('{"stream_options" : {} }', '{"stream_options" : {"include_usage": true} }'),
         ('{"x":{"stream_options":5},"stream_options":{"a":1,"include_usage":false},"n":1e2}',
-         '{"x":{"stream_options":5},"stream_options":{"a": 1, "include_usage": true},"n":1e2}'),
+         '{"x":{"stream_options":5},"stream_options":{"a":1,"include_usage":true},"n":1e2}'),
+        ('{"stream_options":{"x":0.10,"y":1e400}}',
+         '{"stream_options":{"include_usage": true,"x":0.10,"y":1e400}}'),
         ('{"\\u0073tream_options":{}}', '{"\\u0073tream_options":{"include_usage": true}}'),
     ],
 )  # fmt: skip
