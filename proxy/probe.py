@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from time import monotonic
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from proxy.gateway.egress import Egress, ForbiddenAddressError
 from proxy.gateway.injection import inject_query
@@ -25,6 +26,7 @@ SECONDS: Final = 10.0  # for all of it, name servers included
 MAX_HEAD: Final = 32 * 1024
 MAX_INTERIM: Final = 5
 END: Final = b"\r\n\r\n"
+OURS: Final = [(b"user-agent", b"momentry-test"), (b"accept", b"*/*")]
 STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r\n")
 
 
@@ -41,13 +43,15 @@ class Outcome(StrEnum):
 
 
 class Found(NamedTuple):
-    """``status``: of the answer, None without one. ``detail``: our words, none of the answer's."""
+    """``status``: of the answer, None without one. ``detail``: our words, none of the answer's.
+    ``credential_id``: of the one that was sent, or cannot be."""
 
     base_url: str
     outcome: Outcome
     status: int | None
     ms: int
     detail: str
+    credential_id: UUID | None = None
 
 
 class FailedError(Exception):
@@ -87,7 +91,8 @@ async def ask(question: Question, egress: Egress) -> Found:
     except TimeoutError:
         outcome, detail = Outcome.TIMEOUT, f"No whole head of an answer within {SECONDS:.0f} s."
     ms = round((monotonic() - began) * 1000)
-    return Found(question.target.name, outcome, status, ms, detail)
+    target = question.target
+    return Found(target.name, outcome, status, ms, detail, target.credential_id)
 
 
 def has_credential(target: Target) -> bool:
@@ -185,10 +190,12 @@ def request_to(target: Target, path: bytes) -> bytes:
     destination = target.destination
     query = inject_query(None, destination.injection)
     place = (destination.prefix + path or b"/") + (b"?" + query if query else b"")
-    return (
-        b"GET %b HTTP/1.1\r\nHost: %b\r\n%bUser-Agent: momentry-test\r\nAccept: */*\r\n"
-        b"Connection: close\r\n\r\n" % (place, destination.host, destination.injection.line)
-    )
+    fields, own, rules = OURS, destination.injection.line, destination.asked
+    if rules is not None:  # it may be one of them that makes an answer possible
+        fields, own = rules.kept(fields), own + rules.lines
+    lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+    start = b"GET %b HTTP/1.1\r\nHost: %b\r\n" % (place, destination.host)
+    return b"%b%b%bConnection: close\r\n\r\n" % (start, lines, own)
 
 
 async def exchange(

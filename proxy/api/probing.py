@@ -16,16 +16,22 @@ from proxy.probe import Outcome
 from proxy.services.probing import MAX_PATH, try_upstream
 
 EXAMPLE: Final = OpenApiExample(
-    "One target answers, one does not",
+    "One target answers, a credential of another is refused, a third has a certificate that ended",
     response_only=True,
     value={
         "slug": "llm",
         "path": "/models",
         "ok": False,
         "targets": [
-            {"base_url": "https://api.example.org/v1", "outcome": "ok", "status": 200, "ms": 87,
-             "detail": "It answers 200."},
-            {"base_url": "https://eu.example.org/v1", "outcome": "tls", "status": None, "ms": 31,
+            {"base_url": "https://api.example.org/v1", "credential": None, "outcome": "ok",
+             "status": 200, "ms": 87, "detail": "It answers 200."},
+            {"base_url": "https://eu.example.org/v1",
+             "credential": {"id": "0198c0de-7000-7000-8000-000000000000", "label": "old",
+                            "api_key_masked": "sk-***1234"},
+             "outcome": "auth", "status": 401, "ms": 31,
+             "detail": "It refuses the credential: 401."},
+            {"base_url": "https://us.example.org/v1", "credential": None, "outcome": "tls",
+             "status": None, "ms": 31,
              "detail": "Its certificate is not accepted: certificate has expired."},
         ],
     },
@@ -40,8 +46,17 @@ class ProbeInput(StrictSerializer):
     )  # fmt: skip
 
 
+class CredentialShown(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    label = serializers.CharField(allow_blank=True)
+    api_key_masked = serializers.CharField()
+
+
 class TargetTested(serializers.Serializer[Any]):
     base_url = serializers.CharField()
+    credential = CredentialShown(
+        allow_null=True, help_text="The one that was sent, or cannot be; null for none."
+    )
     outcome = serializers.ChoiceField(
         [outcome.value for outcome in Outcome], help_text="`ok`, or the step that failed."
     )
@@ -73,10 +88,11 @@ class UpstreamTest(APIView):
         examples=[EXAMPLE],
     )  # fmt: skip
     def post(self, request: Request, slug: str) -> Response:
-        """Send one GET to each active target, with its credential and under the egress guard, and
-        say what failed: `dns`, `egress`, `connect`, `tls`, `auth` (401, 403), `path` (404),
-        `status` (other errors, or no HTTP), `timeout`; else `ok`. Takes ten seconds at most. No
-        redirect is followed. A switched-off upstream is tested too."""
+        """Send one GET to each active target with each of its active credentials, under the egress
+        guard and with the header rules, and say of each what failed: `dns`, `egress`, `connect`,
+        `tls`, `auth` (401, 403), `path` (404), `status` (other errors, or no HTTP), `timeout`; else
+        `ok`. Takes ten seconds at most. No redirect is followed. A switched-off upstream is tested
+        too."""
         path = read(ProbeInput, request).get("path", "")
         tested = try_upstream(slug, actor=actor_of(request), path=path)
         return Response(UpstreamTested(tested).data)

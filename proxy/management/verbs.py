@@ -116,7 +116,8 @@ def test(command: BaseCommand, options: dict[str, Any]) -> None:
         write(command, UpstreamTested(tested).data)
     else:
         for each in tested.targets:
-            text = f"{each.base_url}  {each.outcome}  {each.ms} ms  {each.detail}"
+            sent = str(each.credential or "no credential")
+            text = f"{each.base_url}  {each.outcome}  {sent}  {each.ms} ms  {each.detail}"
             command.stdout.write(plain(text))
     if not tested.ok:
         raise CommandError("Not every target is well." if tested.targets else "No active target.")

@@ -1,11 +1,13 @@
-"""Testing an upstream: one GET to each active target, told step by step, and an event of it."""
+"""Testing an upstream: one GET to each active target with each of its active credentials, told step
+by step, and an event of it."""
 
 import json
 import time
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -19,13 +21,39 @@ from proxy.gateway.egress import Egress
 from proxy.gateway.head import BadMessage
 from proxy.gateway.paths import refuse_ambiguous
 from proxy.gateway.table import Table
-from proxy.gateway.upstreams import ROWS_SQL, Row
-from proxy.models import UsageFormat
+from proxy.gateway.upstreams import ROWS_SQL, Row, Target
+from proxy.masking import mask_of
+from proxy.models import TargetCredential, UsageFormat
 from proxy.probe import Found, Outcome, Question, ask_all
 
 ONE_SQL: Final = f"SELECT * FROM ({ROWS_SQL}) AS rows WHERE slug = %s"  # noqa: S608  our own
 USUAL: Final = {UsageFormat.OPENAI.value: "/models"}
 MAX_PATH: Final = 500
+LEFT_OUT: Final = "The gateway leaves it out: its credential does not open, or cannot be sent."
+ALL_OFF: Final = "All of its credentials are switched off, so it gets no requests."
+
+
+class Shown(NamedTuple):
+    """What may be told of a credential: which one it is, never what."""
+
+    id: UUID
+    label: str
+    api_key_masked: str
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.api_key_masked}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTested:
+    """``credential``: the one that was sent, or cannot be; None for none."""
+
+    base_url: str
+    outcome: Outcome
+    status: int | None
+    ms: int
+    detail: str
+    credential: Shown | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +62,7 @@ class Tested:
 
     slug: str
     path: str
-    targets: tuple[Found, ...]
+    targets: tuple[TargetTested, ...]
 
     @property
     def ok(self) -> bool:
@@ -49,14 +77,30 @@ def try_upstream(slug: str, *, actor: str, path: str = "") -> Tested:
     if not rows:
         raise MomentryError("not_found")
     path = path or USUAL.get(rows[0].usage_format, "")
+    shown = shown_of(slug)
     if not connection.in_atomic_block:
         connection.close()
-    tested = Tested(slug, path, tuple(ask(rows, path)))
-    with transaction.atomic():
-        outcomes = [(each.base_url, each.outcome.value) for each in tested.targets]
-        subject = f"upstream:{slug}"
-        record(Kind.UPSTREAM_TESTED, actor=actor, subject=subject, path=path, outcomes=outcomes)
+    tested = Tested(slug, path, tuple(told(each, shown) for each in ask(rows, path)))
+    note(tested, actor)
     return tested
+
+
+def told(found: Found, shown: dict[UUID, Shown]) -> TargetTested:
+    *said, credential_id = found
+    return TargetTested(*said, None if credential_id is None else shown.get(credential_id))
+
+
+@transaction.atomic
+def note(tested: Tested, actor: str) -> None:
+    outcomes = [(each.base_url, each.outcome.value) for each in tested.targets]
+    sent = [str(each.credential.id) if each.credential else None for each in tested.targets]
+    facts = {"path": tested.path, "outcomes": outcomes, "credentials": sent}
+    record(Kind.UPSTREAM_TESTED, actor=actor, subject=f"upstream:{tested.slug}", **facts)
+
+
+def shown_of(slug: str) -> dict[UUID, Shown]:
+    rows = TargetCredential.objects.filter(target__upstream__slug=slug)
+    return {row.pk: Shown(row.pk, row.label, mask_of(row)) for row in rows}
 
 
 def check_path(path: str) -> None:
@@ -89,10 +133,21 @@ def ask(rows: list[Row], path: str) -> list[Found]:
         own, table = list(of_target), Table()
         faults = table.replace([*own], get_ring(), "")
         (known,) = table.by_slug.values()
+        ways: list[Target] = []
         for target in known.targets:
-            each_way = (target,) if target.turns is None else target.turns.targets
-            questions += [Question(each, path.encode(), known.connect) for each in each_way]
-        if faults:
-            why = "The gateway leaves it out: its credential does not open, or cannot be sent."
-            broken.append(Found(own[0].base_url, Outcome.AUTH, None, 0, why))
+            ways += (target,) if target.turns is None else target.turns.targets
+        questions += [Question(each, path.encode(), known.connect) for each in ways]
+        broken += left_out(own, {each.credential_id for each in ways}, has_faults=bool(faults))
     return [*ask_all(questions, Egress(settings.EGRESS_ALLOW, time.monotonic)), *broken]
+
+
+def left_out(rows: list[Row], sent: set[UUID | None], *, has_faults: bool) -> list[Found]:
+    """The active credentials of one target that the gateway does not send, and a target that gets
+    no requests."""
+    base_url, active = rows[0].base_url, [row for row in rows if row.credential_active]
+    if has_faults:
+        lost = [row.credential_id for row in active if row.credential_id not in sent] or [None]
+        return [Found(base_url, Outcome.AUTH, None, 0, LEFT_OUT, which) for which in lost]
+    if rows[0].credential_id and not sent:
+        return [Found(base_url, Outcome.AUTH, None, 0, ALL_OFF)]
+    return []

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from events.models import Event
 from proxy import probe
-from proxy.models import Target
+from proxy.models import Target, TargetCredential
 from tests import make
 from tests.admin.conftest import clerk, logged_in, staff
 from tests.apikeys.calls import client, pointers
@@ -150,7 +150,10 @@ def test_it_is_an_event_without_the_credential(admin_api, server):
 
     event = Event.objects.get(kind="upstream:tested")
     assert (event.actor, event.subject) == ("admin-token", "upstream:llm")
-    assert json.loads(event.details) == {"path": "/health", "outcomes": [[base, "ok"]]}
+    (sent,) = TargetCredential.objects.all()
+    assert json.loads(event.details) == {
+        "path": "/health", "outcomes": [[base, "ok"]], "credentials": [str(sent.pk)],
+    }  # fmt: skip
 
 
 def test_staff_press_a_button(db, server):
