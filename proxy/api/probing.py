@@ -48,7 +48,7 @@ class ProbeInput(StrictSerializer):
 
 class CredentialShown(serializers.Serializer[Any]):
     id = serializers.UUIDField()
-    label = serializers.CharField(allow_blank=True)
+    label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]  # a field
     api_key_masked = serializers.CharField()
 
 

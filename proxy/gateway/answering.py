@@ -6,7 +6,7 @@ from time import monotonic
 from typing import Final
 
 from apikeys.gate.headers import limit_lines
-from proxy.gateway import forwarding, record
+from proxy.gateway import attempts, forwarding, record
 from proxy.gateway.chunked import encode, encode_last
 from proxy.gateway.facts import Facts
 from proxy.gateway.head import BadMessage, Fields
@@ -111,7 +111,9 @@ class Answering(Facts, ABC):
         else:
             health = self.target.health
             if health.failures or response.status > 501:
-                health.answered(response.status, self.core.loop.time())
+                health.answered(response.status, self.core.loop.time(), self)
+            if self.tried:
+                attempts.arrived(self)
             limits = self.limits()
             if self.target.turns is not None:
                 self.target.turns.answered(self.target, response.status, response.headers)

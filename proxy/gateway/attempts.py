@@ -32,7 +32,7 @@ def aim(exchange: "Exchange", target: Target) -> None:
     leave_target(exchange)  # of a call that was to go the short way, and was looked at first
     exchange.target = target
     exchange.load = target.health
-    target.health.enter()
+    target.health.enter(exchange)
     exchange.pool = exchange.core.pool(target.endpoint)
     block = to_upstream(exchange.head, exchange.route.rest, target.destination, caller(exchange))
     exchange.block = switching(block) if exchange.nonce else block
@@ -102,7 +102,8 @@ def note_failure(exchange: "Exchange", reason: str, *, provable: bool = False) -
     target, upstream = exchange.target, exchange.upstream
     if target is not None and upstream is not None:
         provable = provable or bool(upstream.health_path)
-        target.health.failed(reason, exchange.core.loop.time(), provable=provable)
+        now = exchange.core.loop.time()
+        target.health.failed(reason, now, provable=provable, request=exchange)
 
 
 def after_loss(exchange: "Exchange", *, untouched: bool) -> bool:
@@ -187,12 +188,19 @@ def leave_target(exchange: "Facts") -> None:
         exchange.retried = False
         exchange.pool.retries -= 1
     if exchange.load is not None:
-        exchange.load.leave()
+        exchange.load.leave(exchange)
         exchange.load = None
 
 
 def end(exchange: "Facts") -> None:
     """Called once: it is over, or as good as over."""
     leave_target(exchange)
-    if exchange.tried and exchange.upstream is not None:
+    if exchange.tried:
+        arrived(exchange)
+
+
+def arrived(exchange: "Facts") -> None:
+    """One that moved is answered: its place is another's, however long its stream goes on."""
+    exchange.tried = ()
+    if exchange.upstream is not None:
         exchange.upstream.budget.done()

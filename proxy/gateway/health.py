@@ -34,7 +34,7 @@ class Health:
         self.reason = ""
         self.is_provable = False
         self.on_trust = False  # in by a probe, and no request was answered since
-        self.trial = False  # the one request that was let through is under way
+        self.trial: object = None  # the one request that was let through, while it is under way
         self.asked_at = 0.0  # by a probe
 
     def follow(self, threshold: int, note: "Callable[[UUID], object]") -> None:
@@ -46,27 +46,33 @@ class Health:
         """May a request go there? While it is out that is one at a time, and only after a rest."""
         if not self.since:
             return True
-        return not self.is_provable and not self.trial and now >= self.trial_at
+        return not self.is_provable and self.trial is None and now >= self.trial_at
 
-    def enter(self) -> None:
+    def enter(self, request: object) -> None:
         self.load += 1
         if self.since:
-            self.trial = True
+            self.trial = request
 
-    def leave(self) -> None:
+    def leave(self, request: object) -> None:
+        """Those that were under way when it was put out are not the one that was let through."""
         self.load -= 1
-        self.trial = False
+        if self.trial is request:
+            self.trial = None
 
-    def answered(self, status: int, now: float) -> None:
+    def answered(self, status: int, now: float, request: object) -> None:
         if status in BAD:
-            self.failed(f"it answered {status}", now)
+            self.failed(f"it answered {status}", now, request=request)
         else:
             self.succeeded()
 
-    def failed(self, reason: str, now: float, *, provable: bool = False) -> None:
-        """``provable``: what failed is what a probe asks too."""
+    def failed(
+        self, reason: str, now: float, *, provable: bool = False, request: object = None
+    ) -> None:
+        """``provable``: what failed is what a probe asks too; ``request``: None for a probe."""
         self.failures += 1
         if self.since:
+            if request is not self.trial:
+                return  # under way since before, or beside it: of now it says nothing
             if now >= self.trial_at and not self.is_provable:
                 self.rest = min(LONGEST_REST, self.rest * 2)
         elif self.failures >= self.threshold:
@@ -89,7 +95,7 @@ class Health:
         """A probe was answered. The first request that fails nevertheless puts it out again, for
         twice as long: probes may be answered where requests are not."""
         if self.since and now >= self.trial_at:
-            self.failures = self.threshold - 1
+            self.failures = max(1, self.threshold - 1)  # never 0: a request answered is noted
             self.come_back(on_trust=True)
 
     def come_back(self, *, on_trust: bool) -> None:
@@ -97,4 +103,4 @@ class Health:
         if self.since:
             self.since = 0.0
             self.reason = ""
-            self.trial = False
+            self.trial = None

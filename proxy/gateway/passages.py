@@ -89,7 +89,7 @@ class Passage:
         exchange.upstream = self.upstream
         exchange.target = self.target
         exchange.load = self.target.health
-        exchange.load.enter()
+        exchange.load.enter(exchange)
         exchange.max_body = self.max_body
         exchange.max_response = self.max_response
         exchange.timeouts = self.timeouts

@@ -96,7 +96,10 @@ async def ask(core: "Core", upstream: "Upstream", target: "Target") -> None:
         pool.release(side)
         target.health.proved(core.loop.time())
         return
-    status = await answer_of(core, upstream, target, side)
+    sent = target if target.turns is None else target.turns.take()
+    status = await answer_of(core, upstream, sent, side)
+    if sent.turns is not None and sent.turns.blames(sent, status):
+        return  # another one is asked with next
     if status in WELL:
         target.health.proved(core.loop.time())
     else:

@@ -3,6 +3,7 @@
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from proxy.gateway import attempts
 from proxy.gateway.facts import NEVER
 from proxy.gateway.frames import Frames, close_frame
 from proxy.gateway.head import BadMessage
@@ -67,6 +68,8 @@ def begin(exchange: "Exchange", response: ResponseHead) -> None:
     )
     if exchange.load is not None:
         exchange.load.succeeded()
+    if exchange.tried:
+        attempts.arrived(exchange)
     exchange.status = response.status
     exchange.first_byte = monotonic()
     exchange.total_deadline = NEVER  # only the idle time bounds it

@@ -6,9 +6,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from uuid import UUID
 
-    from proxy.gateway.head import Fields
     from proxy.gateway.upstreams import Target
 
 TOO_MANY: Final = 429
@@ -42,7 +42,16 @@ class Turns:
         self.place = (place + 1) % count
         return targets[place]
 
-    def answered(self, target: "Target", status: int, fields: "Fields") -> None:
+    def blames(self, target: "Target", status: int) -> bool:
+        """Of a probe's answer: is it the credential's fault alone, as others are left to try?"""
+        self.answered(target, status, ())
+        now = monotonic()
+        left = [each for each in self.targets if self.resting.get(each.credential_id, now) <= now]
+        return status == UNAUTHORIZED and bool(left)
+
+    def answered(
+        self, target: "Target", status: int, fields: "Iterable[tuple[bytes, bytes]]"
+    ) -> None:
         """What an answer says of the credential. 403 says nothing: it may be about the request."""
         if target.credential_id is None or status not in (TOO_MANY, UNAUTHORIZED):
             return
@@ -50,7 +59,7 @@ class Turns:
         self.resting[target.credential_id] = monotonic() + rests
 
 
-def retry_after(fields: "Fields") -> float:
+def retry_after(fields: "Iterable[tuple[bytes, bytes]]") -> float:
     """Seconds (RFC 9110 §10.2.3), LEAST_SECONDS to MOST_SECONDS; LEAST_SECONDS for nonsense."""
     text = next((value for name, value in fields if name == b"retry-after"), b"")
     seconds = LEAST_SECONDS

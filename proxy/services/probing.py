@@ -86,8 +86,9 @@ def try_upstream(slug: str, *, actor: str, path: str = "") -> Tested:
 
 
 def told(found: Found, shown: dict[UUID, Shown]) -> TargetTested:
-    *said, credential_id = found
-    return TargetTested(*said, None if credential_id is None else shown.get(credential_id))
+    sent = None if found.credential_id is None else shown.get(found.credential_id)
+    said = (found.base_url, found.outcome, found.status, found.ms, found.detail)
+    return TargetTested(*said, sent)
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from tests.gateway.conftest import Database
 from tests.gateway.misbehaving import says
 from tests.gateway.processes import Gateway, request
 from tests.gateway.test_upstreams_live import ENOUGH, FIRST, SECOND, UPSTREAMS, House
-from tests.gateway.wire import Server, Wire, mirror
+from tests.gateway.wire import Server, Wire, mirror, within
 
 PROCESSES = 2
 LIVE = [f"/x Authorization: Bearer {credential}" for credential in (FIRST, SECOND)]
@@ -108,6 +108,25 @@ def test_one_that_is_refused_rests_while_another_is_there(
 
     assert found[200] >= ENOUGH - PROCESSES
     assert found[int(answer[:3])] == ENOUGH - found[200] <= PROCESSES
+
+
+def test_a_refused_one_makes_no_target_ill_while_another_is_there(
+    house: Rotating, upstream: Server, database: Database
+) -> None:
+    upstream.on("/is-well", refusing(FIRST, b"401 Unauthorized"))
+    given = {"health_path": "/is-well", "health_interval_ms": 500, "failure_threshold": 1}
+    house.both()
+    house.change(**given)
+
+    def asked(credential: str) -> int:
+        return sum(credential.encode() in head for head in upstream.heads_of("/is-well"))
+
+    assert within(20, lambda: asked(FIRST) >= 1 and asked(SECOND) >= 3 * asked(FIRST))
+    rows = "SELECT o.reason FROM proxy_outage o JOIN proxy_target t ON t.id = o.target_id"
+    rows += " JOIN proxy_upstream u ON u.id = t.upstream_id WHERE u.slug = %s"
+    assert database.fetch(rows, house.slug) == []
+    upstream.on("/is-well", says(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n"))
+    assert within(20, lambda: bool(database.fetch(rows, house.slug)))
 
 
 def test_a_rest_outlives_a_change_of_another_setting(house: Rotating, upstream: Server) -> None:

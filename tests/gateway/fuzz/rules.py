@@ -71,7 +71,7 @@ def accepted(text: bytes) -> list[dict[str, str]]:
         whole = json.loads(text)
         check_rules(whole, OWN)
         return list(whole)
-    rules = []
+    rules: list[dict[str, Any]] = []
     for line in text.decode("latin-1").split("\n")[:40]:
         side, _, rest = line.partition("|")
         action, _, rest = rest.partition("|")
