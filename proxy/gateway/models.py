@@ -66,7 +66,11 @@ def named_in(query: bytes | None) -> list[str]:
     """Models that a query names, as a WebSocket's does."""
     if not query or b"model" not in query.lower().replace(b"%", b"model"):
         return []
-    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, separator="&")
+    text = query.decode("latin-1")
+    pairs = parse_qsl(text, keep_blank_values=True)
+    if ";" in text:  # where readers of old split too: whichever way it is read, it is judged
+        pairs += parse_qsl(text, keep_blank_values=True, separator=";")
+        pairs += parse_qsl(text.replace(";", "&"), keep_blank_values=True)
     return [value for name, value in pairs if name.lower() == "model"]
 
 

@@ -51,7 +51,8 @@ def test_every_other_byte_stays(before, after, name, pad, plain):
     [
         (None, []), (b"", []), (b"a=b", []), (b"model=x&a=1&model=y", ["x", "y"]),
         (b"%6d%6Fdel=x", ["x"]), (b"MODEL=x", ["x"]), (b"model", [""]),
-        (b"model=a%20b+c", ["a b c"]),
+        (b"model=a%20b+c", ["a b c"]), (b"a=1;model=x", ["x", "x"]),
+        (b"model=a;b&c", ["a;b", "a", "a"]), (b"model=a&b;model=c", ["a", "a&b", "c", "a", "c"]),
     ],
 )  # fmt: skip
 def test_a_query_names_models(query, names):
