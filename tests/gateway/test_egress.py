@@ -42,10 +42,10 @@ class Scene:
         new.rename(self.file)
 
     @contextmanager
-    def upstream_at(self, host: str) -> Iterator[None]:
+    def upstream_at(self, host: str, **given: object) -> Iterator[None]:
         """Written past every form: who writes the database gains nothing."""
         with self.database.rows():
-            made = make.upstream("egress", "http://a", connect_timeout_ms=2000)
+            made = make.upstream("egress", "http://a", connect_timeout_ms=2000, **given)
         where = "UPDATE proxy_target SET base_url = %s WHERE upstream_id = %s"
         self.database.change(where, f"http://{host}:{self.good.port}", made.id)
         try:
@@ -155,6 +155,20 @@ def test_a_name_that_turns_to_a_forbidden_address_is_not_followed_there(
         assert {scene.call(gateway) for _ in range(5)} == {UNREACHABLE}
         scene.lead(name, GOOD)
         assert within(8, lambda: scene.call(gateway) == "200", pause=0.1)
+
+
+def test_nor_is_it_probed_there(scene: Scene, gateway: Gateway, name: str) -> None:
+    out = "SELECT 1 FROM proxy_outage WHERE reason = 'no connection'"
+    probed = {"health_path": "/well", "health_interval_ms": 500, "failure_threshold": 1}
+    scene.lead(name, GOOD)
+    with scene.upstream_at(name, **probed):
+        assert within(8, lambda: bool(scene.good.heads_of("/well")))
+        scene.lead(name, FORBIDDEN)
+        assert within(8, lambda: bool(scene.database.fetch(out)))
+        known = len(scene.good.heads_of("/well"))
+        scene.lead(name, GOOD)
+        assert within(8, lambda: len(scene.good.heads_of("/well")) > known)
+        assert within(8, lambda: not scene.database.fetch(out))
 
 
 @pytest.mark.parametrize("listed", ["", "192.0.2.1, 0.0.0.0/32"])

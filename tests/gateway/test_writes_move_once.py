@@ -122,6 +122,7 @@ FIRST: dict[str, tuple[Script | None, Said]] = {
     "nobody": (None, REFUSED),
     "closes": (says(b"", close), BROKEN),
     "resets": (says(b"", reset), BROKEN),
+    "stutters": (says(b"HTTP/1.1 2", close), BROKEN),
     "babbles": (says(b"SSH-2.0-x\r\n\r\n", close), BROKEN),
     "hangs": (says(b"", hang), HUNG),
     "refuses": (says(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"), RELAYED),
@@ -131,7 +132,7 @@ SAFE_MOVES = MOVES | {"closes", "resets"}
 
 
 @pytest.mark.parametrize("how", FIRST)
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH"])
 def test_each_fault_has_its_code_and_who_may_goes_on(
     gateway: Gateway, database: Database, how: str, method: str
 ) -> None:
@@ -185,7 +186,7 @@ def test_who_takes_no_connection_is_left_in_its_time(gateway: Gateway, database:
 
 
 def call(gateway: Gateway, slug: str, secret: str, method: str) -> Said:
-    body = b'{"model":"m"}' if method == "POST" else b""
+    body = b'{"model":"m"}' if method == "POST" else b""  # a PATCH has none, and is a write
     answer = gateway.ask(request(method, f"/proxy/{slug}/u", secret, JSON, body=body))
     found = CODE.search(answer.body)
     return answer.status, found[1].decode() if found else ""
