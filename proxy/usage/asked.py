@@ -21,6 +21,7 @@ TELL: Final = f'"{INCLUDE}": true'
 TELL_OPTIONS: Final = f'"{OPTIONS}":{{{TELL}}}'
 SPACE: Final = " \t\n\r"
 TOLD: Final = (b"/chat/completions", b"/completions")  # where OpenAI's streams tell only if asked
+MEANT: Final = frozenset((*LIMITS, *TIMES, OPTIONS, "model", "prompt", "stream"))
 FREE: Final = (b"/moderations", b"/count_tokens")
 WORDLESS: Final = (b"/embeddings", *FREE)
 
@@ -49,7 +50,7 @@ def read(body: bytes | bytearray) -> Asked | None:
     if len(body) > PARTS and sum(map(body.count, (b",", b"{", b"["))) > PARTS:
         return None
     document = parse(body)
-    if document is None:
+    if document is None or not is_read_alike(document):
         return None
     limits = [value for name in LIMITS if (value := count(document.get(name))) is not None]
     times = max(1, *(count(document.get(name)) or 1 for name in TIMES))
@@ -156,11 +157,13 @@ def count(value: object) -> int | None:
     return ceil(min(MOST, value))
 
 
+def is_read_alike(document: dict[str, Any]) -> bool:
+    """Some servers read names of any case (Go's do, and fold long s and the Kelvin sign too)."""
+    return all(name in MEANT or name.casefold() not in MEANT for name in document)
+
+
 def model_of(document: dict[str, Any]) -> str:
-    """Some servers read names of any case: where two could be meant none is."""
     value = document.get("model")
-    if sum(name.lower() == "model" for name in document) > 1:
-        return ""
     if isinstance(value, str) and 0 < len(value) <= MODEL_LENGTH and value.isprintable():
         return value
     return ""

@@ -17,6 +17,10 @@ from proxy.usage.asked import OPTIONS, PARTS, Asked
 from proxy.usage.reported import MODEL_LENGTH, MOST
 
 NAMES = ["gpt-5", 'a"b\\c', "\x7f/\xe9\u2028", "m" * 200, "\U0001f600"]
+MEANT = {
+    "model", "prompt", "stream", "stream_options", "n", "best_of", "max_tokens",
+    "max_completion_tokens", "max_output_tokens",
+}  # fmt: skip
 DEEP = 120  # frames below those of the one who reads it first
 DEEPEST = 300  # in objects and lists; of more nobody knows where Python stops
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
@@ -29,6 +33,8 @@ SEEDS = [
     b'\x00{"a":{"model":"x"},"b":["model",":","y"],"model":"z","c":"\\"model\\":\\"q\\""}',
     b'\x00{"model":"a","MODEL":"b"}',
     b'\x00{"model":"a","model":"b"}',
+    '\x00{"max_tokens":1,"max_to\u212aens":9,"\u017ftream":true}'.encode(),
+    b'\x00{"N":5,"model":"a"}',
     b'\x00\xef\xbb\xbf{"model":"a"}',
     b'\x00{"model":"a","n":NaN,"stream":true}',
     b'\x00{"model":"a","n":' + b"9" * 5000 + b"}",
@@ -115,7 +121,14 @@ def strictly(body: bytes) -> tuple[dict[str, Any], list[str]] | None:
         )
     except (ValueError, RecursionError):
         return None
-    return (found, seen[-1]) if isinstance(found, dict) else None
+    if not isinstance(found, dict) or any(map(is_odd, seen[-1])):
+        return None
+    return found, seen[-1]
+
+
+def is_odd(name: str) -> bool:
+    """One that means something to who reads names of any case alone."""
+    return name not in MEANT and name.replace("\u017f", "s").replace("\u212a", "k").lower() in MEANT
 
 
 def parts(body: bytes) -> int:

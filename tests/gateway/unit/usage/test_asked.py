@@ -80,6 +80,8 @@ def test_what_is_no_name_names_no_model(value):
     "body",
     [b"", b"{", b"[]", b"5", b'"x"', b"null", b'{"n":NaN}', b'{"n":Infinity}', b"\xff{}",
      b'{"max_tokens":1,"max_tokens":9}', b'{"messages":[{"a":1,"a":2}]}', b'{"n":1}x',
+     b'{"max_tokens":1,"MAX_TOKENS":9}', b'{"Stream":true}', '{"n":1,"max_to\u212aens":9}'.encode(),
+     '{"\u017ftream":true}'.encode(), b'{"model":"a","Model":"b"}', b'{"N":2}',
      b"[" * 100_000, b'{"n":' + b"9" * 5000 + b"}", "{}".encode("utf-16")],
 )  # fmt: skip
 def test_what_cannot_be_read_in_one_way_alone_is_not_read(body):
