@@ -46,8 +46,8 @@ class Turns:
         """Of a probe's answer: is it the credential's fault alone, as others are left to try?"""
         self.answered(target, status, ())
         now = monotonic()
-        left = [each for each in self.targets if self.resting.get(each.credential_id, now) <= now]
-        return status == UNAUTHORIZED and bool(left)
+        ids = [each.credential_id for each in self.targets if each.credential_id is not None]
+        return status == UNAUTHORIZED and any(self.resting.get(key, now) <= now for key in ids)
 
     def answered(
         self, target: "Target", status: int, fields: "Iterable[tuple[bytes, bytes]]"

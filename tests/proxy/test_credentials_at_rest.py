@@ -1,6 +1,7 @@
 """ENC-02, 03, 06 on targets' credentials: what the gateway makes of rows as they lie there."""
 
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 from django.core.management import call_command
@@ -64,7 +65,7 @@ def put(row: TargetCredential, envelope: str) -> None:
         cursor.execute(statement, [envelope, row.pk])
 
 
-def envelope_of(table: str, column: str, key: object) -> str:
+def envelope_of(table: str, column: str, key: UUID) -> str:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {column} FROM {table} WHERE id = %s", [key])
         (found,) = cursor.fetchone()
