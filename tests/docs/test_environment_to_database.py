@@ -83,7 +83,8 @@ def test_every_step_does_what_the_guide_says(house: House) -> None:
 
     assert len(said) == 8
     assert LINE.format("none") in said[1]
-    assert re.search(r"^\S+/v1  ok  \d+ ms  It answers 200\.$", said[2], re.MULTILINE)
+    well = r"^\S+/v1  ok  sk-\*\*\*cdef  \d+ ms  It answers 200\.$"
+    assert re.search(well, said[2], re.MULTILINE)
     assert b"GET /v1/first HTTP/1.1\r\n" in b"".join(house.upstream.heads)
     assert f"Authorization: Bearer {FIRST}" in said[3]  # the upstream tells what it was sent
     assert '"usage_format": "openai"' in said[4]
