@@ -53,11 +53,17 @@ def test_the_version_changes_with_every_change(database: Database) -> None:
         seen.append(version())
         made.prices.create(model="x", input_micro=1, output_micro=1)
         seen.append(version())
+        credential = make.keep_credential(made.targets.get(), "x")
+        seen.append(version())
+        type(credential).objects.update(is_active=False)
+        seen.append(version())
+        made.models.create(name="x", targets=[])
+        seen.append(version())
         made.delete()
     seen.append(version())
 
-    assert seen[0] == seen[1] == seen[5]
-    assert len(set(seen)) == 4
+    assert seen[0] == seen[1] == seen[8]
+    assert len(set(seen)) == 7
 
 
 @pytest.mark.parametrize(("base", "host", "port", "tls", "authority", "prefix"), BASES)
