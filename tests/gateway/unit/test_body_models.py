@@ -17,7 +17,7 @@ VALUES = st.recursive(
     | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )  # fmt: skip
-NAMES = TEXTS.filter(lambda name: name.lower() != "model")
+NAMES = TEXTS.filter(lambda name: name != "model" and asked.is_read_alike({name: 0}))
 
 
 @given(
