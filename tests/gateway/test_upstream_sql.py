@@ -55,7 +55,7 @@ def test_the_version_changes_with_every_change(database: Database) -> None:
         seen.append(version())
         credential = make.keep_credential(made.targets.get(), "x")
         seen.append(version())
-        type(credential).objects.update(is_active=False)
+        type(credential).objects.filter(pk=credential.pk).update(is_active=False)
         seen.append(version())
         made.models.create(name="x", targets=[])
         seen.append(version())
