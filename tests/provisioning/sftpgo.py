@@ -27,6 +27,7 @@ class StandIn:
     effect), "lost" (the effect, but no answer), a status, or "" for not at all."""
 
     def __init__(self) -> None:
+        self.url = ""  # once it is served
         self.users: dict[str, Account] = {}
         self.passwords: dict[str, str] = {}
         self.tokens: set[str] = set()

@@ -40,8 +40,8 @@ def new_key(page: str) -> str:
 
 
 def test_a_member_fetches_and_changes_the_key_on_a_page_of_wordpress(site, momentry):
-    site.register("cora")
-    cora = site.log_in("cora", USER_PASSWORD)
+    site.register("clara")
+    cora = site.log_in("clara", USER_PASSWORD)
     place = account_page(site)
     first = cora.get(place)
     assert "no-store" in first.headers["Cache-Control"]
@@ -62,9 +62,9 @@ def test_a_member_fetches_and_changes_the_key_on_a_page_of_wordpress(site, momen
 
 
 def test_nobody_gets_at_the_key_of_another(site, momentry):
-    dora_id = site.register("dora")
+    dora_id = site.register("doris")
     evil_id = site.register("evil")
-    dora, evil = (site.log_in(name, USER_PASSWORD) for name in ("dora", "evil"))
+    dora, evil = (site.log_in(name, USER_PASSWORD) for name in ("doris", "evil"))
     place = account_page(site, BLOCK)
     wanted = buttons(dora.get(place).text)["claim"]
     own = buttons(evil.get(place).text)["claim"]

@@ -18,12 +18,17 @@ function outbox_table(): string {
 	return $wpdb->prefix . 'momentry_outbox';
 }
 
+/** Milliseconds: no site makes more events than these pass. */
+function sequence_now(): int {
+	return (int) floor( microtime( true ) * 1000 );
+}
+
 /** Sequences begin at the clock, so that those of a plugin that was removed and came back are higher. */
 function create_outbox(): void {
 	global $wpdb;
 	$table   = outbox_table();
 	$collate = $wpdb->get_charset_collate();
-	$start   = time();
+	$start   = sequence_now();
 	$wpdb->query( // phpcs:ignore WordPress.DB -- names of our own
 		"CREATE TABLE IF NOT EXISTS $table (
 			id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT,
@@ -47,7 +52,7 @@ function create_outbox(): void {
 function lift_sequence(): void {
 	global $wpdb;
 	$table = outbox_table();
-	$next  = max( time(), 1 + (int) $wpdb->get_var( "SELECT MAX(id) FROM $table" ) ); // phpcs:ignore WordPress.DB
+	$next  = max( sequence_now(), 1 + (int) $wpdb->get_var( "SELECT MAX(id) FROM $table" ) ); // phpcs:ignore WordPress.DB
 	$wpdb->query( "ALTER TABLE $table AUTO_INCREMENT=$next" ); // phpcs:ignore WordPress.DB
 }
 
