@@ -44,7 +44,7 @@ def test_every_model_has_a_page_but_the_log_batches() -> None:
         "accounts.Site", "accounts.User", "apikeys.ApiKey", "apikeys.Counter",
         "apikeys.DailyUsage", "apikeys.Grant", "apikeys.IpRule", "apikeys.KeyTemplate",
         "apikeys.RequestLog", "apikeys.Tier",
-        "events.Event", "events.Mail", "provisioning.ClaimLink",
+        "events.Event", "events.Mail", "provisioning.ClaimLink", "provisioning.ExternalToken",
         "provisioning.InboxEvent", "provisioning.ProvisioningTask", "provisioning.SftpgoAccount",
         "provisioning.Reconciliation", "provisioning.WakeUp",
         "proxy.Price", "proxy.TargetCredential", "proxy.Upstream",

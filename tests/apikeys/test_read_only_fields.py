@@ -15,7 +15,9 @@ from tests.apikeys.roles import Caller, House, Route, bearer, call, cast, routes
 pytestmark = pytest.mark.django_db
 MODELS = ("apikeys.ApiKey", "apikeys.KeyTemplate", "apikeys.Tier", "apikeys.Grant",
           "apikeys.IpRule", "accounts.User", "proxy.Upstream", "proxy.Target")  # fmt: skip
-WRITES = [route for route in routes() if route.method != "GET"]
+# SFTPGo writes these bodies, and its later versions may say more in them.
+FOREIGN = {"POST /api/v1/hooks/sftpgo/auth"}
+WRITES = [route for route in routes() if route.method != "GET" and str(route) not in FOREIGN]
 
 
 @cache

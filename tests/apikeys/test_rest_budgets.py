@@ -139,7 +139,7 @@ def test_a_call_that_cost_more_passes_the_limit_once_and_then_nobody_does(verify
     assert used()["tokens"] == 1700
     assert [answer["code"] for answer in answers] == ["quota_exceeded"] * 2
     assert left(answers[0])["tokens-daily"] == 0
-    assert verify()["valid"]  # a call that holds nothing is no matter of budgets
+    assert verify()["code"] == "quota_exceeded"  # nor who only asks (decision 22)
 
 
 def test_a_dry_run_holds_nothing(verify):

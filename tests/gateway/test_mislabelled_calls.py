@@ -21,7 +21,6 @@ FIELDS = {
     "none": [],
     "form": ["Content-Type: application/x-www-form-urlencoded"],
     "suffix": ["Content-Type: application/vnd.api+json"],
-    "second": ["Content-Type: text/plain", metered.JSON],
     "binary": ["Content-Type: application/octet-stream"],
     "multipart": ["Content-Type: multipart/form-data; boundary=x"],
 }
@@ -70,6 +69,19 @@ def test_a_call_holds_and_costs_what_it_asks_for_whatever_its_type_says(
     assert status(body) == 200
     assert streaming.bodies == [start + body]
     assert_used(database, key, {"tokens": -(-len(start + body) // 3) + 50})
+
+
+def test_under_two_types_a_call_is_held_by_its_length(
+    gateway: Gateway, database: Database, upstream: Server
+) -> None:
+    key = metered.limited(database, tokens_lifetime=1000)
+    streaming = Streaming(upstream)
+    path = metered.place("openai", streaming.path)
+    fields = ("Content-Type: text/plain", metered.JSON)
+
+    answer = gateway.ask(request("POST", path, key, *fields, body=body_of(max_tokens=9)))
+
+    assert (answer.status, streaming.bodies) == (429, [])  # two readers may find two calls in it
 
 
 @pytest.mark.parametrize("framing", ["sized", "chunked"])

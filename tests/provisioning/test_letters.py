@@ -53,7 +53,7 @@ def test_sftp_is_named_where_it_is_configured(settings):
     assert welcome(alice)
 
     for body in parts(sent()[0]):
-        assert all(word in body for word in ("files.example.org", "2022", "First-Last-7"))
+        assert all(word in body for word in ("files.example.org", "2022", "first-last-7"))
 
 
 def test_without_sftp_no_word_of_it(settings):
