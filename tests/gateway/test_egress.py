@@ -158,17 +158,21 @@ def test_a_name_that_turns_to_a_forbidden_address_is_not_followed_there(
 
 
 def test_nor_is_it_probed_there(scene: Scene, gateway: Gateway, name: str) -> None:
-    out = "SELECT 1 FROM proxy_outage WHERE reason = 'no connection'"
+    out = (
+        "SELECT 1 FROM proxy_outage o JOIN proxy_target t ON t.id = o.target_id"
+        " JOIN proxy_upstream u ON u.id = t.upstream_id"
+        " WHERE o.reason = 'no connection' AND u.slug = %s"
+    )
     probed = {"health_path": "/well", "health_interval_ms": 500, "failure_threshold": 1}
     scene.lead(name, GOOD)
     with scene.upstream_at(name, **probed):
         assert within(8, lambda: bool(scene.good.heads_of("/well")))
         scene.lead(name, FORBIDDEN)
-        assert within(8, lambda: bool(scene.database.fetch(out)))
+        assert within(8, lambda: bool(scene.database.fetch(out, "egress")))
         known = len(scene.good.heads_of("/well"))
         scene.lead(name, GOOD)
         assert within(8, lambda: len(scene.good.heads_of("/well")) > known)
-        assert within(8, lambda: not scene.database.fetch(out))
+        assert within(8, lambda: not scene.database.fetch(out, "egress"))
 
 
 @pytest.mark.parametrize("listed", ["", "192.0.2.1, 0.0.0.0/32"])

@@ -168,7 +168,7 @@ def test_what_was_open_when_everything_was_killed_is_in_the_log(place: Path) -> 
             with urlopen(asked, timeout=10) as answer:
                 return [row["path"] for row in json.load(answer)["results"]]
 
-        assert until(lambda: noted(place) == b"", 15)
+        assert until(lambda: noted(place) == b"", 40)
         assert rows().count("/proxy/echo/upload") == 1
 
 
