@@ -57,6 +57,9 @@ def routes() -> Iterator[Route]:
             yield Route(*row)
 
 
+NEW_TOKEN = {"provider": "n8n", "label": "x", "token": "x", "base_url": "http://127.0.0.1:9"}
+
+
 @dataclass
 class Caller:
     """``scopes`` of its key; ``staff``: the permissions of its session, None without one."""
@@ -193,12 +196,7 @@ class House:
             f"POST {OFFERS}models": {"name": "new"},
             f"POST {ADMIN}prices": {"model": "x", "input_micro": 1, "output_micro": 2},
             f"PATCH {ADMIN}prices/{{id}}": {"input_micro": 5},
-            f"POST {TOKENS}": {
-                "provider": "n8n",
-                "label": "x",
-                "token": "x",
-                "base_url": "http://127.0.0.1:9",
-            },
+            f"POST {TOKENS}": NEW_TOKEN,
             f"PATCH {TOKENS}/{{id}}": {"label": "other"},
             f"POST {TOKENS}/{{id}}/revoke": {"password": "hunter2 hunter2"},
             f"POST {ADMIN}ip-rules": {"network": "198.51.100.0/24"},

@@ -1,5 +1,4 @@
-"""POST /api/v1/hooks/sftpgo/auth: 200 with an account is yes, 200 without a name is no; whatever
-else is an error to SFTPGo, which lets nobody in either."""
+"""SFTPGo asks: 200 with an account is yes, without a name no; an error is no to it as well."""
 
 import itertools
 import json
