@@ -31,6 +31,7 @@ ADMIN = "/api/v1/admin/"
 OFFERS = f"{ADMIN}upstreams/{{slug}}/"
 KEYS = f"{ADMIN}keys"
 TOKENS = f"{ADMIN}external-tokens"
+NEW_TOKEN = {"provider": "n8n", "label": "x", "token": "x", "base_url": "http://127.0.0.1:9"}
 VERBS = {"GET": "view", "POST": "add", "PATCH": "change", "PUT": "change", "DELETE": "delete"}
 addresses = itertools.count(1)
 
@@ -55,9 +56,6 @@ def routes() -> Iterator[Route]:
     for row in table_rows(page("docs/permissions.md")):
         if len(row) == 4 and row[1].startswith("/"):
             yield Route(*row)
-
-
-NEW_TOKEN = {"provider": "n8n", "label": "x", "token": "x", "base_url": "http://127.0.0.1:9"}
 
 
 @dataclass

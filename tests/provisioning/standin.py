@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
@@ -35,7 +36,7 @@ class Told(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
-class StandIn:
+class StandIn(ABC):
     """``down``: what it answers instead of all else. ``heard``: every request, oldest first."""
 
     def __init__(self) -> None:
@@ -47,8 +48,9 @@ class StandIn:
         self.base_url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
+    @abstractmethod
     def answer(self, heard: Heard) -> Told:
-        raise NotImplementedError
+        """As the real one would."""
 
     def reply(self, heard: Heard) -> Told:
         with self.lock:

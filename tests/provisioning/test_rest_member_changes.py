@@ -11,10 +11,10 @@ from apikeys.models import LimitOverride
 from events.models import Event
 from tests import make
 from tests.apikeys.calls import client, pointers
+from tests.provisioning.people import USERS, place, told
 from tests.provisioning.wordpress import event, send
 
 pytestmark = pytest.mark.django_db
-USERS = "/api/v1/admin/users"
 
 
 @pytest.fixture
@@ -28,14 +28,6 @@ def theirs():
     make.site()
     send(event(1))
     return User.objects.get()
-
-
-def place(member: User, verb: str = "") -> str:
-    return f"{USERS}/{member.pk}{'/' if verb else ''}{verb}"
-
-
-def told(answer) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 def test_one_member_is_shown_with_limits_storage_and_provisioning(admin_api, alice):

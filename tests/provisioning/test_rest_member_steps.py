@@ -9,10 +9,10 @@ from apikeys.models import ApiKey, LimitOverride
 from events.models import Mail
 from tests import make
 from tests.apikeys.calls import client, code, pointers
+from tests.provisioning.people import place, told
 from tests.provisioning.wordpress import event, send
 
 pytestmark = pytest.mark.django_db
-USERS = "/api/v1/admin/users"
 
 
 @pytest.fixture
@@ -26,14 +26,6 @@ def theirs():
     make.site()
     send(event(1))
     return User.objects.get()
-
-
-def place(member: User, verb: str = "") -> str:
-    return f"{USERS}/{member.pk}{'/' if verb else ''}{verb}"
-
-
-def told(answer) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
 
 
 def test_a_life_by_rest(admin_api, alice):
