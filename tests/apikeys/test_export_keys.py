@@ -6,6 +6,7 @@ import io
 import json
 import re
 import stat
+import threading
 import time
 
 import pytest
@@ -215,8 +216,13 @@ class Slow(Export):
 
     asked = 0
 
+    def __init__(self, conditions: Conditions, form: str) -> None:
+        super().__init__(conditions, form)
+        self.begun = threading.Event()
+
     def next_page(self) -> bytes:
         self.asked += 1
+        self.begun.set()
         time.sleep(0.1)
         return b"page"
 
@@ -226,7 +232,7 @@ def test_who_leaves_while_a_page_is_read_gets_no_further_one():
 
     async def leave() -> bool:
         reading = asyncio.create_task(read_all())
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(export.begun.wait, 10)
         reading.cancel()
         done, _ = await asyncio.wait([reading], timeout=1)
         return reading in done
