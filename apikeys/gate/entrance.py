@@ -14,7 +14,7 @@ from apikeys.gate.leases import Asked, Leases, return_words
 from apikeys.gate.link import Link
 from apikeys.gate.local import Local
 from apikeys.gate.outage import logger
-from apikeys.gate.shapes import numbers, places
+from apikeys.gate.shapes import is_done, numbers, places
 from apikeys.gate.spares import Spares
 from apikeys.gate.valkey import Valkey
 from apikeys.gate.verdict import Entry
@@ -106,11 +106,11 @@ class Entrance:
     def pay(self, link: Link) -> None:
         """Before it is asked again Valkey counts what was let in without it."""
         for part in self.debts.due() if self.debts else ():
-            told = link.send("EVAL", PAY_SCRIPT, *part.words)
+            told = link.send("EVAL", PAY_SCRIPT, *part.words, fits=is_done)
             told.add_done_callback(partial(self.paid, part))
 
     def paid(self, part: Part, told: "asyncio.Future[Any]") -> None:
-        if told.cancelled() or told.exception() is not None or told.result() != 1:
+        if told.cancelled() or told.exception() is not None:
             self.debts.unpaid.append(part)
 
     def count_processes(self) -> None:
@@ -132,7 +132,8 @@ class Entrance:
             entry = entry._replace(counters=self.leases.take_back(entry))
         if keys := windows.leave_keys(entry, back=back):
             arguments = windows.leave_arguments(entry, keys)
-            self.valkey.tell("EVAL", windows.LEAVE_SCRIPT, len(keys), *keys, *arguments)
+            words = (windows.LEAVE_SCRIPT, len(keys), *keys, *arguments)
+            self.valkey.tell("EVAL", *words, fits=is_done)
 
     def give_up_slots(self) -> None:
         """Spare ones that nobody here wants."""
@@ -142,7 +143,7 @@ class Entrance:
     def send_back(self) -> None:
         """Units on lease that nobody here wants."""
         while units := self.leases.returned(BATCH):
-            self.valkey.tell("EVAL", windows.RETURN_SCRIPT, *return_words(units))
+            self.valkey.tell("EVAL", windows.RETURN_SCRIPT, *return_words(units), fits=is_done)
 
     async def examine(self) -> bool:
         """Say it when Valkey may throw counters away. False while there is none to be asked."""

@@ -8,7 +8,7 @@ from apikeys.gate import lockout
 from apikeys.gate.addresses import block_of
 from apikeys.gate.lockout import Memory, Permit, Rules, Slot, mark_of, slot_of_key
 from apikeys.gate.shapes import is_number, numbers
-from apikeys.gate.valkey import Valkey
+from apikeys.gate.valkey import OK, Valkey
 
 block: Final = lru_cache(maxsize=4096)(block_of)
 
@@ -52,6 +52,7 @@ class Guard:
         place, mark, now = block(address), mark_of(secret, self.pepper), self.valkey.now()
         if self.memory.prove(place, mark, now):
             key, seconds = lockout.proven_key(mark), lockout.PROVEN_SECONDS
-            self.valkey.tell("SET", key, 1, "EX", seconds)
+            self.valkey.tell("SET", key, 1, "EX", seconds, fits=OK)
         if key_id is not None and self.memory.free(place, slot_of_key(key_id), now):
-            self.valkey.tell("DEL", lockout.slot_key(place, slot_of_key(key_id)))
+            slot = lockout.slot_key(place, slot_of_key(key_id))
+            self.valkey.tell("DEL", slot, fits=is_number)

@@ -5,6 +5,7 @@ from collections import deque
 from typing import Any, Final, cast
 
 from apikeys.gate.outage import TIMEOUT_SECONDS
+from apikeys.gate.shapes import Fits, anything
 
 Word = str | int
 LATE_SECONDS: Final = 0.02  # later than it was due: our own loop stood still
@@ -26,7 +27,8 @@ class Link(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.waiting: deque[tuple[asyncio.Future[Any], float]] = deque()  # since when
+        # Since when, and what fits.
+        self.waiting: deque[tuple[asyncio.Future[Any], float, Fits]] = deque()
         self.buffer = b""
         self.ended = False
         self.progress = 0.0  # when a reply came last, or when the first began to wait
@@ -37,8 +39,9 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
 
-    def send(self, *words: Word) -> "asyncio.Future[Any]":
-        """Its reply; LinkError or TimeoutError instead."""
+    def send(self, *words: Word, fits: Fits = anything) -> "asyncio.Future[Any]":
+        """Its reply; LinkError or TimeoutError instead. What does not fit ends the connection
+        before anything later is read: replies may be one question off."""
         reply = self.loop.create_future()
         if self.ended:
             reply.set_exception(LinkError("the connection has ended"))
@@ -46,7 +49,7 @@ class Link(asyncio.Protocol):
         now = self.loop.time()
         if not self.waiting:
             self.progress = now
-        self.waiting.append((reply, now))
+        self.waiting.append((reply, now, fits))
         self.transport.write(encode(words))
         if self.timer is None:
             self.check_at(self.progress + TIMEOUT_SECONDS)
@@ -59,7 +62,7 @@ class Link(asyncio.Protocol):
         try:
             self.read()
         except ValueError:
-            self.break_off(LinkError("no reply of Valkey's"))
+            self.break_off(LinkError("no reply to what was asked"))
         else:
             if len(self.buffer) > (MOST_BYTES if self.waiting else 0):
                 self.break_off(LinkError("more than was asked for"))
@@ -73,10 +76,14 @@ class Link(asyncio.Protocol):
                 break
             at = end
             self.progress = self.loop.time()
-            reply, _ = self.waiting.popleft()
+            reply, _, fits = self.waiting[0]
+            is_error = isinstance(value, LinkError)
+            if not is_error and not fits(value):
+                raise ValueError("it does not fit")
+            self.waiting.popleft()
             if reply.done():
                 continue
-            if isinstance(value, LinkError):
+            if is_error:
                 reply.set_exception(value)
             else:
                 reply.set_result(value)
@@ -110,7 +117,7 @@ class Link(asyncio.Protocol):
     def end(self, error: Exception) -> None:
         self.ended = True
         while self.waiting:
-            reply, _ = self.waiting.popleft()
+            reply, *_ = self.waiting.popleft()
             if not reply.done():
                 reply.set_exception(error)
 

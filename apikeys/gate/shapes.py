@@ -16,6 +16,19 @@ def is_number(reply: Any) -> bool:
     return isinstance(reply, int) and abs(reply) <= LARGEST
 
 
+def is_done(reply: Any) -> bool:
+    """Of a script that has nothing to say."""
+    return isinstance(reply, int) and reply == 1
+
+
+def is_text(reply: Any) -> bool:
+    return isinstance(reply, bytes)
+
+
+def says(word: bytes) -> Fits:
+    return lambda reply: bool(reply == word)
+
+
 @lru_cache(maxsize=64)
 def numbers(count: int) -> Fits:
     """A list of so many."""

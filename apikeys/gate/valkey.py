@@ -14,11 +14,13 @@ from redis.asyncio.connection import parse_url
 
 from apikeys.gate.link import LATE_SECONDS, Link, LinkError, Word
 from apikeys.gate.outage import AWAY_SECONDS, TIMEOUT_SECONDS, Outage
-from apikeys.gate.shapes import Fits, anything
+from apikeys.gate.shapes import Fits, anything, is_text, says
 from momentry.common.clock import clock
 
 Now = Callable[[], float]
 PORT: Final = 6379
+OK: Final = says(b"OK")
+PONG: Final = says(b"PONG")
 
 
 class Valkey:
@@ -57,11 +59,9 @@ class Valkey:
             if link is None or link.ended:
                 link = await self.connected()
             self.before(link)
-            reply = await link.send(*words)
+            reply = await link.send(*words, fits=fits)
         except (LinkError, OSError, TimeoutError) as error:
             return self.failed(error, link)
-        if not fits(reply):
-            return self.failed(LinkError("no reply to what was asked"), link)
         self.outage.ended()
         return reply
 
@@ -76,22 +76,22 @@ class Valkey:
     async def keep(self) -> None:
         """Connect again, so that no request has to."""
         if self.link is None or self.link.ended:
-            await self.call("PING")
+            await self.call("PING", fits=PONG)
 
     async def info(self, section: str) -> str | None:
         """What it says of itself: None without a connection, "" when it may not be asked that."""
         if self.link is None or self.link.ended:
             return None
         try:
-            reply: Any = await self.link.send("INFO", section)
+            reply: bytes = await self.link.send("INFO", section, fits=is_text)
         except (LinkError, TimeoutError):
             return ""
-        return reply.decode("utf-8", "replace") if isinstance(reply, bytes) else ""
+        return reply.decode("utf-8", "replace")
 
-    def tell(self, *words: Word) -> None:
+    def tell(self, *words: Word, fits: Fits) -> None:
         """Sent at once, in front of all that is asked later; without a connection it is dropped."""
         if self.link is not None and not self.link.ended and not self.is_away():
-            self.link.send(*words).add_done_callback(consume)
+            self.link.send(*words, fits=fits).add_done_callback(consume)
 
     async def connected(self) -> Link:
         """All who need it wait for the same connection."""
@@ -112,9 +112,9 @@ class Valkey:
     async def log_in(self, link: Link) -> None:
         given = [self.place.get(name) for name in ("username", "password")]
         if given[1]:
-            await link.send("AUTH", *(word for word in given if word))
+            await link.send("AUTH", *(word for word in given if word), fits=OK)
         if number := self.place.get("db"):
-            await link.send("SELECT", int(number))
+            await link.send("SELECT", int(number), fits=OK)
 
     async def opened(self) -> Link:
         """Raises TimeoutError, but not because our own loop stood still."""
@@ -147,7 +147,7 @@ class Valkey:
         """What was told is still sent."""
         if self.link is not None and not self.link.ended:
             with contextlib.suppress(LinkError, TimeoutError):
-                await asyncio.wait_for(self.link.send("PING"), TIMEOUT_SECONDS)
+                await asyncio.wait_for(self.link.send("PING", fits=PONG), TIMEOUT_SECONDS)
             self.link.close()
 
 

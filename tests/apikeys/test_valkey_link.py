@@ -9,7 +9,7 @@ import pytest
 
 from apikeys.gate import link
 from apikeys.gate.link import MISSING, LinkError, encode, parse
-from apikeys.gate.shapes import is_number, numbers, places
+from apikeys.gate.shapes import anything, is_done, is_number, numbers, places, says
 from apikeys.gate.valkey import Valkey
 
 REPLIES = b":-7\r\n*3\r\n:1\r\n$4\r\na\r\nb\r\n$-1\r\n+OK\r\n-NOSCRIPT no\r\n*0\r\n"
@@ -137,9 +137,9 @@ def test_a_connection_that_ended_is_made_again_after_the_rest(monkeypatch):
     monkeypatch.setattr("apikeys.gate.valkey.AWAY_SECONDS", 0.05)
 
     async def speak(reader, writer):
-        for _ in range(3):
+        for word in (b"+OK\r\n", b"+OK\r\n", b":1\r\n"):
             await reader.read(4096)
-            writer.write(b":1\r\n")
+            writer.write(word)
 
     async def work(valkey):
         found = [await valkey.ask("return 1", (), ())]
@@ -182,9 +182,37 @@ def test_nonsense_is_an_outage_and_its_connection_is_left(words):
     assert ended
 
 
+def test_replies_one_question_off_are_read_by_nobody():
+    """The second reply would fit the last question, and was meant for the one before."""
+
+    async def speak(reader, writer):
+        for _ in range(2):
+            await reader.read(4096)
+            writer.write(b"+OK\r\n")
+        await reader.read(4096)
+        writer.write(b"*2\r\n:1\r\n:0\r\n")
+        heard = b""
+        while heard.count(b"EVAL") < 2:
+            heard += await reader.read(4096)
+        writer.write(b"*3\r\n:0\r\n:1\r\n:0\r\n:1\r\n:0\r\n")
+        await reader.read(4096)
+
+    async def work(valkey):
+        first = await valkey.ask("return {1, 0}", (), (), numbers(2))
+        valkey.tell("EVAL", "return 1", 0, fits=is_done)
+        return first, await valkey.ask("return 0", (), (), is_number), valkey.link.ended
+
+    assert asyncio.run(served(speak, work)) == ([1, 0], None, True)
+
+
 @pytest.mark.parametrize(
     ("fits", "reply", "expected"),
     [
+        (is_done, 1, True),
+        (is_done, 0, False),
+        (is_done, [1], False),
+        (says(b"OK"), b"OK", True),
+        (says(b"OK"), 1, False),
         (is_number, 0, True),
         (is_number, b"0", False),
         (numbers(2), [1, 2], True),
@@ -203,9 +231,9 @@ def test_many_replies_of_which_each_comes_in_time_are_not_waited_for_long(monkey
     monkeypatch.setattr(link, "LONGEST_SECONDS", 0.3)
 
     async def speak(reader, writer):
-        for _ in range(2):
+        for word in (b"+OK\r\n", b"+OK\r\n", b"+PONG\r\n"):
             await reader.read(4096)
-            writer.write(b"+OK\r\n")
+            writer.write(word)
         with contextlib.suppress(ConnectionError):
             while not writer.is_closing():
                 await asyncio.sleep(link.TIMEOUT_SECONDS / 2)
@@ -267,7 +295,7 @@ def test_who_is_not_let_in_leaves_no_connection_behind(monkeypatch):
 def test_nobody_there_is_an_answer_too():
     async def ask():
         valkey = Valkey("redis://127.0.0.1:9/0")
-        valkey.tell("PING")
+        valkey.tell("PING", fits=anything)
         return await valkey.ask("return 1", (), ()), valkey.is_away()
 
     assert asyncio.run(ask()) == (None, True)
