@@ -97,7 +97,7 @@ class Core:
 
     def now(self) -> datetime:
         """The database's time; this machine's own, which may be wrong, before it was ever told."""
-        return self.fence.now() if self.fence.anchor is not None else datetime.now(UTC)
+        return self.fence.now() if self.fence.time.is_known else datetime.now(UTC)
 
     def pool(self, endpoint: Endpoint) -> Pool:
         pool = self.pools.get(endpoint)

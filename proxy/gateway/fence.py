@@ -24,6 +24,7 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 PARK_SECONDS: Final = 0.3  # how long a request waits for a late renewal
 PARK_LOOKS: Final = 10  # in that time: see Fence.fresh
 RETRY_SECONDS: Final = 0.3
+KEPT_SECONDS: Final = 10.0  # in which clocks that are slewed part by 5 ms
 FAILURES: Final = (psycopg.Error, OSError, TimeoutError)
 
 
@@ -39,11 +40,39 @@ OTHER_DATABASE: Final = (Change("database", ""),)
 Apply = Callable[[tuple[Change, ...]], Awaitable[None]]
 
 
+class DatabaseTime:
+    """What time the database says it is, by our own clock and what renewals said: ahead of it, so
+    that nothing lives a moment longer, by one round trip at most, of the last KEPT_SECONDS the
+    shortest; else whatever a slow one takes would be missing from a key's life."""
+
+    __slots__ = ("ahead", "until")
+
+    def __init__(self) -> None:
+        self.ahead: float | None = None  # seconds from our clock to 1970's, no less than the true
+        self.until = 0.0
+
+    def hear(self, began: float, heard: float, said: float) -> None:
+        """Asked and answered then, by our clock. Who steps on, or is no longer the same, is
+        followed as soon as an answer tells; who steps back, at once."""
+        ahead, behind = said - began, said - heard
+        if self.ahead is None or not behind <= self.ahead < ahead or began > self.until:
+            self.ahead, self.until = ahead, began + KEPT_SECONDS
+
+    @property
+    def is_known(self) -> bool:
+        return self.ahead is not None
+
+    def now(self) -> datetime:
+        """RuntimeError before the first answer."""
+        if self.ahead is None:
+            raise RuntimeError("the fence was never renewed")
+        return datetime.fromtimestamp(self.ahead + clock(), UTC)
+
+
 class Fence:
     """``applied``: the generation whose changes this process has followed."""
 
     __slots__ = (
-        "anchor",
         "applied",
         "apply",
         "conninfo",
@@ -53,6 +82,7 @@ class Fence:
         "process",
         "recall",
         "renewed",
+        "time",
     )
 
     def __init__(self, conninfo: str, lease: float, apply: Apply) -> None:
@@ -63,7 +93,7 @@ class Fence:
         self.applied = 0
         self.era = ""  # of the database: see RENEW
         self.fresh_until = 0.0
-        self.anchor: tuple[float, float] | None = None  # our clock, the database's seconds of 1970
+        self.time = DatabaseTime()
         self.renewed = asyncio.Event()
         self.recall: Callable[[str], object] = str  # told the counters that somebody is short of
 
@@ -74,11 +104,8 @@ class Fence:
         return clock() < self.fresh_until
 
     def now(self) -> datetime:
-        """The database's time, at most one round trip ahead, so nothing lives a moment longer."""
-        if self.anchor is None:
-            raise RuntimeError("the fence was never renewed")
-        began, then = self.anchor
-        return datetime.fromtimestamp(then + (clock() - began), UTC)
+        """The database's time: see DatabaseTime."""
+        return self.time.now()
 
     async def fresh(self) -> bool:
         """Now, or after waiting PARK_SECONDS at most. Longer where this process gets no time to
@@ -138,12 +165,15 @@ class Fence:
         began = clock()
         values = {"process": self.process, "applied": self.applied, "lease": self.lease}
         row = await self.ask(connection, sql.RENEW, values)
+        heard = clock()
         generation, now, era = row[0]
         is_behind: bool = generation != self.applied or era != self.era
         if is_behind:
             await self.apply(await self.changes(connection, generation, era))
+            if era != self.era:
+                self.time = DatabaseTime()
             self.applied, self.era = generation, era
-        self.anchor = (began, now.timestamp())
+        self.time.hear(began, heard, now.timestamp())
         self.fresh_until = began + self.lease
         if self.is_fresh():
             self.renewed.set()
