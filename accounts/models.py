@@ -105,6 +105,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     quota_size = models.PositiveBigIntegerField(
         null=True, blank=True, default=DEFAULT_STORAGE_BYTES, help_text="Bytes; empty is unlimited."
     )
+    quota_daily = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Bytes registered in any 24 hours; empty is unlimited."
+    )
     quota_used = models.PositiveBigIntegerField(default=0, editable=False)
     quota_reserved = models.PositiveBigIntegerField(default=0, editable=False)
     sftpgo_username = models.CharField(max_length=60, null=True, blank=True, unique=True)
