@@ -13,7 +13,7 @@ from tests import make
 from tests.gateway.conftest import Database, Start
 from tests.gateway.misbehaving import close, hang, reset, says
 from tests.gateway.processes import Gateway, request
-from tests.gateway.trio import free_port, servers
+from tests.gateway.trio import end_probes, free_port, servers
 from tests.gateway.wire import Script, within
 
 SECRET = "sk-untold/7fQ+x2==&k=Zq81pWm4Lk2vTn"
@@ -84,6 +84,7 @@ def test_no_fault_tells_it(gateway: Gateway, database: Database, way: str) -> No
         assert within(10, lambda: bool(database.fetch(rows, dead.pk)))
         assert any(SECRET.encode() in h or quote(SECRET, safe="").encode() in h
                    or b64encode(secret.encode()) in h for h in server.heads)  # fmt: skip
+        end_probes(database, slug)
 
     told.append(b"\n".join(line.encode() for line in gateway.lines))
     logged = "SELECT count(*) FROM apikeys_requestlog WHERE upstream = %s"

@@ -14,7 +14,7 @@ from tests.gateway.conftest import Database, Start
 from tests.gateway.misbehaving import close, says
 from tests.gateway.processes import Gateway, request
 from tests.gateway.test_log_sampling import figure
-from tests.gateway.trio import free_port, servers, upstream_of
+from tests.gateway.trio import end_probes, free_port, servers, upstream_of
 from tests.gateway.wire import Cut, Server, Wire, within
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -55,6 +55,7 @@ class Groups:
         self.count += 1
         ports = [*(server.port for server in made), *dead]
         slug = upstream_of(self.database, f"group-{self.count}", *ports, weights=weights, **given)
+        self.stack.callback(end_probes, self.database, slug)
         secret = self.database.key_for(slug, slug)
         return Group(self.gateway, slug, secret, made)
 
