@@ -9,8 +9,10 @@ class ProvisioningConfig(AppConfig):
 
     def ready(self) -> None:
         from provisioning import letters  # noqa: PLC0415  models load after the app registry
-        from provisioning.services import reconcile, sftpgo_drift, wordpress_drift  # noqa: PLC0415  as above
+        from provisioning.services import homes, reconcile, sftpgo_drift, wordpress_drift  # noqa: PLC0415  as above
+        from videos import files  # noqa: PLC0415  as above
 
         letters.register()
         reconcile.register(wordpress_drift.WORDPRESS)
         reconcile.register(sftpgo_drift.SFTPGO)
+        files.homes.register(homes.home_dir_of)

@@ -13,6 +13,12 @@ def account_of(member: User) -> SftpgoAccount | None:
     return SftpgoAccount.objects.filter(member=member).first()
 
 
+def home_dir_of(member: User) -> str | None:
+    """As SFTPGo's file system has it."""
+    accounts = SftpgoAccount.objects.filter(member=member)
+    return accounts.values_list("home_dir", flat=True).first()
+
+
 @transaction.atomic
 def give_account(member: User) -> SftpgoAccount:
     """The member's, made now if there is none. Raises ValueError without SFTPGo's settings."""
