@@ -157,7 +157,7 @@ def test_processors_are_those_that_are_named_and_known(member):
     assert sorted(job.steps.values_list("processor", flat=True)) == ["asr", "ocr"]
 
     told = refused("invalid_input", member, "/b.mp4", processors=["ocr", "smell"])
-    assert told["errors"][0]["pointer"] == "#/processors"
+    assert told["errors"][0]["pointer"] == "#/processors/1"
     assert not Video.objects.filter(path="/b.mp4").exists()
 
 
