@@ -75,6 +75,7 @@ api: list[URLPattern | URLResolver] = [
         UpstreamModelViewSet.as_view({"patch": "partial_update", "delete": "destroy"}),
         name="model",
     ),
+    path("", include("videos.urls")),
     path("", include(router.urls)),
 ]
 
