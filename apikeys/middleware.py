@@ -167,7 +167,8 @@ def with_limits(response: HttpResponse, verdict: Verdict) -> HttpResponse:
     now, limits = verdict.at or datetime.now(UTC), verdict.limits
     if is_free(response):
         limits = returned(limits, verdict.entry, verdict.charges)
-    for name, value in limit_headers(limits, now) + legacy_headers(limits, now):
+    storage = getattr(response, "storage", ())  # of apikeys.api.storage
+    for name, value in limit_headers(limits + storage, now) + legacy_headers(limits, now):
         response.headers.setdefault(name.decode(), value.decode())
     response.headers.setdefault("Cache-Control", "no-store")
     return response

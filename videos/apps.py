@@ -6,3 +6,9 @@ from django.apps import AppConfig
 class VideosConfig(AppConfig):
     name = "videos"
     verbose_name = "Videos"
+
+    def ready(self) -> None:
+        from accounts.services import allowance  # noqa: PLC0415  models load after the app registry
+        from videos.services import daily  # noqa: PLC0415  as above
+
+        allowance.day.register(daily.registered_today)

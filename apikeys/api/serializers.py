@@ -144,10 +144,19 @@ class StorageSerializer(serializers.Serializer[object]):
     reserved = serializers.IntegerField()
 
 
+class DailySerializer(serializers.Serializer[object]):
+    quota = serializers.IntegerField(help_text="Bytes in any 24 hours.")
+    used = serializers.IntegerField(help_text="In the last 24 hours, and on their way.")
+
+
+class WholeStorageSerializer(StorageSerializer):
+    daily = DailySerializer(allow_null=True, help_text="null is unlimited.")
+
+
 class MeSerializer(serializers.Serializer[object]):
     member = OwnerSerializer(allow_null=True)
     status = serializers.CharField(allow_null=True)
     tier = serializers.CharField(allow_null=True)
     key = KeySerializer()
     limits = LimitSerializer(many=True)
-    storage = StorageSerializer(allow_null=True)
+    storage = WholeStorageSerializer(allow_null=True)

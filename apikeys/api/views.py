@@ -12,10 +12,11 @@ from accounts.models import User
 from apikeys.api import reference as ref
 from apikeys.api.filters import NoFilters, read_filters
 from apikeys.api.serializers import MeSerializer, context
+from apikeys.api.storage import TellsStorage, whole_storage
 from apikeys.models import ApiKey
 
 
-class Me(APIView):
+class Me(TellsStorage, APIView):
     """The caller: its member, its key, every limit and what is left of it."""
 
     scopes = {"GET": ""}
@@ -35,7 +36,7 @@ class Me(APIView):
             "tier": member.tier if member else key.tier_id,
             "key": key,
             "limits": [limit._asdict() for limit in http.limits],
-            "storage": storage_of(member) if member else None,
+            "storage": whole_storage(member.pk) if member else None,
         }
         return Response(MeSerializer(found, context=context(timezone.now())).data)
 

@@ -29,7 +29,7 @@ def test_a_member_sees_itself_its_key_and_its_limits(api):
     ]  # fmt: skip
     assert [limit["reset_at"] is None for limit in body["limits"]] == [False, False, True, False]
     assert [limit["unit"] for limit in body["limits"]].index("concurrent-requests") == 2
-    assert body["storage"] == {"quota": 10 * 1024**3, "used": 0, "reserved": 0}
+    assert body["storage"] == {"quota": 10 * 1024**3, "used": 0, "reserved": 0, "daily": None}
     assert body["key"]["is_active"] is True
 
 
