@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from momentry.common.egress.allowed import read_allowed, service_url
 from momentry.common.env import Environment, fail
 from momentry.database import database
+from momentry.purges import read_purges
 from momentry.schedule import BEAT as CELERY_BEAT_SCHEDULE  # noqa: F401  Celery reads it
 from momentry.smtp import mail_settings
 from provisioning.sftpgo.config import read_sftpgo
@@ -45,8 +46,7 @@ KEY_ROTATION_GRACE = timedelta(
     seconds=env.integer("KEY_ROTATION_GRACE_SECONDS", 86_400, low=0, high=2_592_000)
 )
 LINK_BY_EMAIL = env.boolean("LINK_BY_EMAIL", False)
-MEMBER_PURGE_AFTER = timedelta(days=env.integer("MEMBER_PURGE_DAYS", 30, low=1, high=3650))
-KEY_PURGE_AFTER = timedelta(days=env.integer("KEY_PURGE_DAYS", 90, low=1, high=3650))
+MEMBER_PURGE_AFTER, KEY_PURGE_AFTER, VIDEO_PURGE_AFTER = read_purges(env)
 RATE_LIMIT_MAX_ATTEMPTS = env.integer("RATE_LIMIT_MAX_ATTEMPTS", 5, low=1, high=100_000)
 RATE_LIMIT_WINDOW_SECONDS = env.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1, high=86_400)
 LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
@@ -197,9 +197,8 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": "momentry",
+    "TITLE": "momentry", "VERSION": "1",
     "DESCRIPTION": "Members, API keys and a gateway for a video platform's services.",
-    "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_AUTHENTICATION": [],
     "SERVE_PERMISSIONS": [],
@@ -215,11 +214,12 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "MemberStatus": "accounts.models.Status",
+        "JobState": "videos.models.JobState", "StepState": "videos.models.StepState",
         "TokenState": "provisioning.tokens.models.State",
         "TokenProvider": "provisioning.tokens.models.Provider",
         "WebhookOutcome": "provisioning.api.webhooks.OUTCOMES",
     },
-}
+}  # fmt: skip
 
 DEFAULT_FROM_EMAIL = f"momentry@{urlsplit(PUBLIC_URL).hostname}"
 globals().update(mail_settings(env))  # EMAIL_*

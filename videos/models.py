@@ -1,5 +1,7 @@
 """Video (a member's file), Upload (room kept for one that comes), ProcessingJob and its steps."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -10,6 +12,11 @@ from momentry.common.ids import uuid7
 PATH_LENGTH = 1024
 NAME_LENGTH = 255
 WORKER_LENGTH = 100
+
+
+def newest(name: str, *first: str, **given: Any) -> models.Index:
+    """For a list, newest first."""
+    return models.Index(*first, F("created_at").desc(), F("id").desc(), name=name, **given)
 
 
 class Source(models.TextChoices):
@@ -78,10 +85,14 @@ class Video(models.Model):
             ),
         ]
         indexes = [
-            models.Index(F("owner"), F("created_at").desc(), F("id").desc(), name="video_of_owner"),
-            models.Index(F("created_at").desc(), F("id").desc(), name="video_newest"),
+            newest("video_of_owner", "owner"), newest("video_newest"),
+            newest("video_live", "owner", condition=Q(deleted_at=None)),
+            newest("video_deleted", "owner", condition=~Q(deleted_at=None)),
+            newest("video_over_quota", condition=Q(over_quota=True)),
+            models.Index("owner", "name", "id", name="video_by_name", condition=Q(deleted_at=None)),
+            models.Index("owner", "size", "id", name="video_by_size", condition=Q(deleted_at=None)),
             models.Index(fields=["deleted_at"], name="video_gone", condition=~Q(deleted_at=None)),
-        ]
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return self.name
@@ -118,13 +129,9 @@ class Upload(models.Model):
             )
         ]
         indexes = [
-            models.Index(
-                fields=["expires_at"], name="upload_due", condition=Q(state=UploadState.OPEN)
-            ),
-            models.Index(
-                F("owner"), F("created_at").desc(), F("id").desc(), name="upload_of_owner"
-            ),
-        ]
+            models.Index(fields=["expires_at"], name="upload_due", condition=Q(state="open")),
+            newest("upload_of_owner", "owner"),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return self.path
@@ -176,9 +183,9 @@ class ProcessingJob(models.Model):
             )
         ]
         indexes = [
-            models.Index(F("owner"), F("created_at").desc(), F("id").desc(), name="job_of_owner"),
-            models.Index(F("created_at").desc(), F("id").desc(), name="job_newest"),
-        ]
+            newest("job_of_owner", "owner"), newest("job_newest"), newest("job_of_video", "video"),
+            newest("job_in_state", "state"), newest("job_of_owner_in_state", "owner", "state"),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
