@@ -8,7 +8,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from momentry.common.ids import uuid7
+from videos.filemodels import FileEvent
 
+__all__ = ["FileEvent"]
 PATH_LENGTH = 1024
 NAME_LENGTH = 255
 WORKER_LENGTH = 100

@@ -14,4 +14,12 @@ router.register("jobs", JobViewSet, basename="job")
 urlpatterns: list[URLPattern | URLResolver] = [
     path("register", Register.as_view(), name="register"),
     path("", include(router.urls)),
+"""Routes of videos under /api/v1/."""
+
+from django.urls import URLPattern, URLResolver, path
+
+from videos.api.sftpgo import SftpgoHook
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("hooks/sftpgo", SftpgoHook.as_view(), name="hook-sftpgo"),
 ]
