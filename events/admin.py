@@ -34,6 +34,8 @@ MODELS: Final = {
     "key": "apikeys_apikey",
     "site": "accounts_site",
     "mail": "events_mail",
+    "video": "videos_video",
+    "job": "videos_processingjob",
 }
 SHADES: Final = {"created": GREEN, "claimed": GREEN, "resumed": GREEN, "done": GREEN,
                  "updated": BLUE, "retried": BLUE, "suspended": ORANGE, "failed": ORANGE,

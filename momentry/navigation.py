@@ -41,6 +41,11 @@ GROUPS: Final = {
         Page("Upstream credentials", "vpn_key", "proxy.targetcredential"),
         Page("Prices", "sell", "proxy.price"),
     ],
+    "Videos": [
+        Page("Videos", "movie", "videos.video"),
+        Page("Jobs", "manufacturing", "videos.processingjob"),
+        Page("Uploads", "upload", "videos.upload"),
+    ],
     "Records": [
         Page("Events", "history", "events.event"),
         Page("Mail", "mail", "events.mail"),

@@ -18,13 +18,16 @@ from momentry.common.ids import uuid7
 from provisioning.models import InboxEvent, Outcome, ProvisioningTask, SftpgoAccount, System
 from proxy.models import Upstream
 from tests import make
+from tests.videos import rows
+from videos.models import ProcessingJob, Upload, Video
 
 CREDENTIAL = "sk-upstream-credential-never-shown"
 TOKEN = "external-token-never-shown-9f1c0a7e"
 
 
 class House:
-    """alice has an unclaimed key, bob a claimed one; a site, an upstream, a letter, a log row."""
+    """alice has an unclaimed key, bob a claimed one; a site, an upstream, a letter, a log row; bob
+    has a video with a job, and an upload on its way."""
 
     site: Site
     alice: User
@@ -34,6 +37,9 @@ class House:
     secret: str
     upstream: Upstream
     request_id: UUID
+    video: Video
+    job: ProcessingJob
+    upload: Upload
 
 
 def log_row(key: ApiKey, **given: Any) -> UUID:
@@ -76,6 +82,9 @@ def house(db: None) -> House:
     SftpgoAccount.objects.create(member=made.alice, username="alice", home_dir="/data/alice")
     make.external_token(token=TOKEN, owner=made.alice)
     mail.queue("welcome", recipient="hidden.person@example.org", claim="0" * 32)
+    made.video = rows.video(made.bob)
+    made.job = rows.job(made.video)
+    made.upload = rows.upload(made.bob)
     return made
 
 

@@ -10,8 +10,7 @@ Pages = list[tuple[type[Model], Any]]
 
 
 def pages() -> Pages:
-    if not admin.site._registry:
-        admin.autodiscover()
+    admin.autodiscover()
     return sorted(admin.site._registry.items(), key=lambda item: item[0]._meta.label)
 
 

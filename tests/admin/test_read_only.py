@@ -14,9 +14,11 @@ from provisioning.models import ClaimLink, InboxEvent, ProvisioningTask, SftpgoA
 from proxy.models import Upstream
 from tests.admin.conftest import House, clerk, staff
 from tests.admin.pages import button, change, changelist, label, name, pages
+from videos.models import ProcessingJob, Upload, Video
 
 READ_ONLY: list[type[Model]] = [
-    ApiKey, ClaimLink, Counter, Event, InboxEvent, Mail, ProvisioningTask, RequestLog, SftpgoAccount
+    ApiKey, ClaimLink, Counter, Event, InboxEvent, Mail, ProcessingJob, ProvisioningTask,
+    RequestLog, SftpgoAccount, Upload, Video,
 ]  # fmt: skip
 FORGED = {"name": "forged", "username": "forged", "slug": "forged", "_save": "Save"}
 BUTTONS = ["revoke_this", "claim_this", "suspend_this", "resume_this", "delete_this", "retry_this"]

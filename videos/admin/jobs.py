@@ -1,0 +1,93 @@
+"""Jobs and their steps: how far they are, who works on them, what came of them."""
+
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db.models import Prefetch, Q, QuerySet, TextField
+from django.db.models.functions import Cast, Left, Length
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.utils.html import format_html
+
+from momentry.common.staff import column, link_to, link_to_list
+from videos.admin.owned import OwnedAdmin, OwnerFilter
+from videos.admin.shown import JOB_COLOURS, STEP_COLOURS, job_bar, links_out, short, step_bar
+from videos.models import ProcessingJob, ProcessingStep, StepState
+
+RESULT_SHOWN: Final = 4_000
+LEAN: Final = ("job_id", "processor", "state", "progress", "attempts", "last_error")
+
+
+def steps_of(job: ProcessingJob) -> QuerySet[ProcessingStep]:
+    """With the beginning of each result: six of them whole may be 6 MB."""
+    text = Cast("result", TextField())
+    rows = ProcessingStep.objects.filter(job=job).defer("result").order_by("processor")
+    return rows.annotate(shown=Left(text, RESULT_SHOWN), length=Length(text))
+
+
+@admin.register(ProcessingJob)
+class JobAdmin(OwnedAdmin[ProcessingJob]):
+    list_display = [
+        "created_at", "file", "who", "status", "progress", "attempts", "error", "priority",
+    ]  # fmt: skip
+    list_filter = ["state", OwnerFilter]
+    list_select_related = ["owner", "video"]
+    search_help_text = "A member's whole username, or the whole id of a job, a video or a member."
+    fieldsets = [
+        (
+            None,
+            {"fields": [("file", "who"), ("status", "progress"), ("kind", "priority"), "links"]},
+        ),
+        ("Steps", {"fields": ["steps"]}),
+        ("Times", {"fields": [("created_at", "updated_at", "finished_at")]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProcessingJob]:
+        steps = ProcessingStep.objects.only(*LEAN)
+        return super().get_queryset(request).prefetch_related(Prefetch("steps", steps))
+
+    def with_id(self, wanted: Any) -> Q:
+        return super().with_id(wanted) | Q(video=wanted)
+
+    @column("video")
+    def file(self, obj: ProcessingJob) -> str:
+        return link_to("videos_video", obj.video_id, short(obj.video.name))
+
+    @column("state", badge=JOB_COLOURS)
+    def status(self, obj: ProcessingJob) -> str:
+        return obj.state
+
+    @column("progress")
+    def progress(self, obj: ProcessingJob) -> str:
+        return job_bar(list(obj.steps.all()))
+
+    @column("attempts")
+    def attempts(self, obj: ProcessingJob) -> int:
+        """Of the step that needed most."""
+        return max((step.attempts for step in obj.steps.all()), default=0)
+
+    @column("last error")
+    def error(self, obj: ProcessingJob) -> str:
+        found = next((step for step in obj.steps.all() if step.last_error), None)
+        if found is None:
+            return "-"
+        text = f"{found.processor}: {found.last_error}"
+        return format_html('<span title="{}">{}</span>', text, text[:60])
+
+    @column("steps")
+    def steps(self, obj: ProcessingJob) -> str:
+        rows = [
+            {
+                "step": step,
+                "shade": STEP_COLOURS[StepState(step.state)],
+                "bar": step_bar(step),
+                "artefacts": links_out(step.artefacts),
+                "cut": (getattr(step, "length", 0) or 0) > RESULT_SHOWN,
+            }
+            for step in steps_of(obj)
+        ]
+        return render_to_string("staff/steps.html", {"rows": rows, "most": RESULT_SHOWN})
+
+    @column("see also")
+    def links(self, obj: ProcessingJob) -> str:
+        return link_to_list("events_event", f"subject__exact=job:{obj.pk.hex}", "events")
