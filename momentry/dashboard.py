@@ -18,6 +18,8 @@ from accounts.models import Status, User
 from apikeys.admin.keys import in_state
 from apikeys.models import ApiKey
 from events.models import Mail
+from momentry.common.bars import NEARLY_FULL
+from momentry.storageboard import boards, total
 from provisioning.models import ProvisioningTask, TaskState
 from proxy.models import Upstream
 
@@ -59,7 +61,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         cards += request_cards(hours)
         context["chart"] = json.dumps(chart(hours, now))
     if user.has_perm("accounts.view_user"):
-        cards.append(member_card())
+        cards += [member_card(), storage_card()]
+        context["boards"] = boards()
     if user.has_perm("apikeys.view_apikey"):
         cards.append(key_card(now))
     if user.has_perm("proxy.view_upstream"):
@@ -125,6 +128,13 @@ def member_card() -> Card:
     notes = [f"{counts[s]:,} {s}" for s in Status.values if s != Status.ACTIVE and s in counts]
     active = counts.get(Status.ACTIVE, 0)
     return Card("Active members", f"{active:,}", notes, changelist("accounts_user"), "group")
+
+
+def storage_card() -> Card:
+    found = total()
+    notes = [f"{found.reserved} reserved", f"{found.nearly:,} nearly full, {found.full:,} full"]
+    page = changelist("accounts_user") + (f"?filled={NEARLY_FULL}" if found.nearly else "")
+    return Card("Storage used", found.used, notes, page, "hard_drive", alarm=found.full > 0)
 
 
 def key_card(now: datetime) -> Card:

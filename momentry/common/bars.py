@@ -53,9 +53,9 @@ def progress_bar(per_cent: float, text: str, shade: str = MOVING) -> SafeString:
 
 
 def storage_bar(used: int, reserved: int, quota: int | None) -> SafeString:
-    """Bytes; without a quota there is a number but nothing to be a share of."""
+    """Bytes; without a quota there is a number but nothing to be a share of, so no bar."""
     if quota is None:
-        return bar([], in_words(used, reserved, quota))
+        return format_html('<div class="text-xs">{}</div>', in_words(used, reserved, quota))
     parts = [
         Part(share_of(used, quota), shade_of(used, quota)),
         Part(share_of(reserved, quota), KEPT),

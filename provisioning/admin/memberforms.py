@@ -63,7 +63,7 @@ def save_changes(member: User, form: MemberForm, actor: str) -> None:
     """The profile and the rest, each through its use case."""
     if "username" in form.fields:
         members.update_profile(member, form.profile(), actor=actor)
-    names = ("tier", "quota_size", *RIGHTS)
+    names = ("tier", "quota_size", "quota_daily", *RIGHTS)
     rest = {name: form.cleaned_data[name] for name in names if name in form.cleaned_data}
     members.change_member(member, actor=actor, **rest)
 

@@ -9,7 +9,6 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
@@ -47,6 +46,7 @@ from provisioning.admin.deeds import (
 )
 from provisioning.admin.keys import show_link
 from provisioning.admin.memberforms import PROFILE, RIGHTS, MemberForm, RegisterForm, save_changes
+from provisioning.admin.storage import FilledFilter, MemberStorage
 from provisioning.models import ClaimLink
 from provisioning.services import members
 
@@ -64,13 +64,15 @@ else:
 
 
 @admin.register(User)
-class MemberAdmin(AccountAdmin, MemberConflicts, MemberLimits, RefusalsShown[User]):  # type: ignore[misc]  # stubs differ in "request"
+class MemberAdmin(  # type: ignore[misc]  # stubs differ in "request"
+    AccountAdmin, MemberConflicts, MemberLimits, MemberStorage, RefusalsShown[User]
+):
     form = MemberForm
     add_form = RegisterForm
     add_form_template = None
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "email", "state", "tier", "site", "keys", "storage", "created_at"]
-    list_filter = ["status", "is_staff", "tier", "site"]
+    list_filter = ["status", "is_staff", "tier", "site", FilledFilter]
     list_select_related = ["site"]
     search_fields = ["username", "email", "display_name"]
     ordering = ["-id"]  # UUIDv7: the order of time, and it has an index
@@ -83,7 +85,7 @@ class MemberAdmin(AccountAdmin, MemberConflicts, MemberLimits, RefusalsShown[Use
         "resume_this", "restore_this", "password_link_this", "delete_this",
     ]  # fmt: skip
     readonly_fields = [
-        "state", "status_reason", "site", "wordpress_id", "used", "created_at", "last_login",
+        "state", "status_reason", "site", "wordpress_id", "storage", "created_at", "last_login",
         "links", "own_limits", "rivals", "systems", "purge",
     ]  # fmt: skip
     add_fieldsets = [
@@ -92,7 +94,7 @@ class MemberAdmin(AccountAdmin, MemberConflicts, MemberLimits, RefusalsShown[Use
     fieldsets = [
         (None, {"fields": [("username", "email"), ("display_name", "locale"), "links"]}),
         ("State", {"fields": STATE}),
-        ("Limits", {"fields": [("tier", "own_limits"), ("quota_size", "used")]}),
+        ("Limits", {"fields": [("tier", "own_limits"), ("quota_size", "quota_daily"), "storage"]}),
         ("WordPress", {"fields": [("site", "wordpress_id")]}),
     ]
     staff_fieldset: Any = ("Staff", {"fields": [RIGHTS, "groups"]})
@@ -187,21 +189,13 @@ class MemberAdmin(AccountAdmin, MemberConflicts, MemberLimits, RefusalsShown[Use
     def keys(self, obj: User) -> int:
         return int(getattr(obj, "key_count", 0))
 
-    @column("storage", order="quota_used")
-    def storage(self, obj: User) -> str:
-        quota = "unlimited" if obj.quota_size is None else filesizeformat(obj.quota_size)
-        return f"{filesizeformat(obj.quota_used)} of {quota}"
-
-    @column("used")
-    def used(self, obj: User) -> str:
-        return filesizeformat(obj.quota_used)
-
     @column("see also")
     def links(self, obj: User) -> str:
         pages = (
             ("apikeys_requestlog", f"member_id__exact={obj.pk}", "calls"),
             ("events_event", f"subject__exact=member:{obj.pk.hex}", "events"),
             ("apikeys_counter", f"subject__exact=member:{obj.pk.hex}", "counters"),
+            ("videos_video", f"owner={obj.pk}", "videos"),
         )
         return format_html_join(" · ", "{}", ((link_to_list(*page),) for page in pages))
 

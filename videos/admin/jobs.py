@@ -8,6 +8,7 @@ from django.db.models.functions import Cast, Left, Length
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
+from django.utils.text import Truncator
 
 from momentry.common.staff import column, link_to, link_to_list
 from videos.admin.owned import OwnedAdmin, OwnerFilter
@@ -72,7 +73,7 @@ class JobAdmin(OwnedAdmin[ProcessingJob]):
         if found is None:
             return "-"
         text = f"{found.processor}: {found.last_error}"
-        return format_html('<span title="{}">{}</span>', text, text[:60])
+        return format_html('<span title="{}">{}</span>', text, Truncator(text).chars(60))
 
     @column("steps")
     def steps(self, obj: ProcessingJob) -> str:

@@ -64,4 +64,4 @@ def link_out(url: Any) -> SafeString | str:
 
 def links_out(urls: Any) -> SafeString | str:
     found: Iterable[Any] = urls if isinstance(urls, list) else [urls] if urls else []
-    return format_html_join("", "<div>{}</div>", ((link_out(url),) for url in found)) or "-"
+    return format_html_join("", "<div>{}</div>", ((link_out(url),) for url in found))
