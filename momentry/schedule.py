@@ -12,6 +12,7 @@ BEAT: Final = {
     "purge-logs": {"task": "apikeys.tasks.purge_request_logs", "schedule": crontab("0", "2")},
     "purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("0", "3")},
     "purge-members": {"task": "provisioning.tasks.purge_members", "schedule": crontab("30", "3")},
+    "storage-notices": {"task": "videos.tasks.notify_storage", "schedule": crontab("35")},
     "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
     "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
     "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},

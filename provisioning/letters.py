@@ -6,18 +6,15 @@ The first line of a .txt is the subject. A stored letter holds ids only.
 from typing import Any, Final
 
 from django.conf import settings
-from django.template.loader import render_to_string
 
 from accounts.models import User
-from events import mail
+from events import letters, mail
 from events.mail import Letter
 from events.models import Mail
 from provisioning.models import ClaimLink
 from provisioning.services.claims import claim_url, is_good
 
 LETTERS: Final = ("suspended", "resumed", "deleted", "email_changed")
-HAN: Final = frozenset({"hant", "tw", "hk", "mo"})
-LONGEST_NAME: Final = 60
 
 
 def register() -> None:
@@ -62,22 +59,5 @@ def sftp_of(member: User) -> dict[str, Any]:
 
 
 def render(letter: Mail, member: User | None, context: dict[str, Any]) -> Letter:
-    locale = locale_of(letter.locale)
-    place = f"mail/{locale}/{letter.template}"
-    name = plain(member.display_name or member.username) if member else ""
-    context = {**context, "name": name, "site": settings.PUBLIC_URL, "locale": locale}
-    subject, _, text = render_to_string(f"{place}.txt", context).partition("\n")
-    subject = plain(subject)
-    return Letter(subject, text, render_to_string(f"{place}.html", {**context, "subject": subject}))
-
-
-def plain(text: str) -> str:
-    """One line of what can be seen: no line feeds for headers, nothing that turns text around."""
-    seen = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(seen.split())[:LONGEST_NAME]
-
-
-def locale_of(text: str) -> str:
-    """Of a WordPress locale such as ``zh_TW``; English where there is no translation."""
-    language, *rest = text.replace("_", "-").lower().split("-")
-    return "zh-hant" if language == "zh" and HAN.intersection(rest) else "en"
+    name = member.display_name or member.username if member else ""
+    return letters.render(letter, name, context)

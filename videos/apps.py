@@ -9,6 +9,8 @@ class VideosConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.services import allowance  # noqa: PLC0415  models load after the app registry
+        from videos import letters  # noqa: PLC0415  as above
         from videos.services import daily  # noqa: PLC0415  as above
 
         allowance.day.register(daily.registered_today)
+        letters.register()

@@ -9,8 +9,9 @@ from django.db.models.functions import Now
 
 from momentry.common.ids import uuid7
 from videos.filemodels import FileEvent
+from videos.noticemodels import StorageNotice
 
-__all__ = ["FileEvent"]
+__all__ = ["FileEvent", "StorageNotice"]
 PATH_LENGTH = 1024
 NAME_LENGTH = 255
 WORKER_LENGTH = 100

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("videos", "0001_initial"),
+        ("videos", "0003_list_indexes"),
     ]
 
     operations = [
