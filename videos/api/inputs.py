@@ -16,8 +16,7 @@ class PathField(serializers.CharField):
     """As videos.paths.clean() has it."""
 
     def __init__(self, **given: Any) -> None:
-        usual = {"max_length": paths.LONGEST, "trim_whitespace": False}
-        super().__init__(**usual, **given)
+        super().__init__(max_length=paths.LONGEST, trim_whitespace=False, **given)
 
     def to_internal_value(self, data: Any) -> str:
         try:
