@@ -16,5 +16,6 @@ BEAT: Final = {
     "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
     "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
     "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},
+    "job-leases": {"task": "videos.tasks.expire_job_leases", "schedule": crontab()},
     "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
 }

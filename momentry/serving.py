@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -22,6 +23,7 @@ RETIRE: Final = signal.SIGUSR1  # another has taken the socket's place
 CLOSE: Final = (b"connection", b"close")
 LATE_SECONDS: Final = 1.0  # for who looked the path up before the other took it
 NEVER: Final = float("inf")
+endings: Final[list[Callable[[], None]]] = []  # told first: what waits need not be waited for
 
 
 class Server(uvicorn.Server):
@@ -51,11 +53,21 @@ class Server(uvicorn.Server):
         self.config.encoded_headers = [*self.config.encoded_headers, CLOSE]
         self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
         self.may_end_at = monotonic() + LATE_SECONDS
+        end_waits()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end_waits()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         if not self.server_state.connections and monotonic() > self.may_end_at:
             return True
         return await super().on_tick(counter)
+
+
+def end_waits() -> None:
+    for end in endings:
+        end()
 
 
 def bind(path: Path) -> socket.socket:

@@ -6,7 +6,7 @@ from typing import Final
 from celery import shared_task
 
 from apikeys.tasks import Daily
-from videos.services import notices
+from videos.services import leases, notices
 
 logger = logging.getLogger(__name__)
 ACTOR: Final = "schedule"
@@ -16,3 +16,11 @@ ACTOR: Final = "schedule"
 def notify_storage() -> None:
     """Who crossed 80, 95 or 100 % of the storage quota since the last time."""
     logger.info("Told %d members of their storage.", notices.notify_storage(actor=ACTOR))
+
+
+@shared_task(base=Daily)
+def expire_job_leases() -> None:
+    """Steps whose worker was not heard of in time wait again, or are dead."""
+    count = leases.expire_all(actor=ACTOR)
+    if count:
+        logger.info("%d leases of steps ran out.", count)

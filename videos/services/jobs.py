@@ -28,6 +28,7 @@ from videos.models import (
 OPEN: Final = (StepState.QUEUED, StepState.RUNNING)
 ENDED: Final = (JobState.DONE, JobState.PARTIAL, JobState.FAILED, JobState.CANCELLED)
 HIGHEST: Final = 100
+GONE: Final = "The video is deleted."
 UNLEASED: Final = {"lease": None, "leased_until": None}
 
 
@@ -75,10 +76,38 @@ def cancel_open(subject: Video | ProcessingJob, actor: str) -> int:
     cancelled = 0
     for job in jobs:
         steps = ProcessingStep.objects.filter(job=job, state__in=OPEN)
+        forget(job, set(steps.values_list("lease", flat=True)))
         ended = {"updated_at": Now(), "finished_at": Now()}
         cancelled += steps.update(state=StepState.CANCELLED, **UNLEASED, **ended)
         follow(job, actor)
     return cancelled
+
+
+@transaction.atomic
+def requeue(job: ProcessingJob, actor: str) -> int:
+    """What is dead or was called off waits again, with all its attempts; how many steps. A video
+    that is deleted is MomentryError conflict."""
+    video = Video.objects.select_for_update(no_key=True).get(pk=job.video_id)
+    if video.deleted_at is not None:
+        raise MomentryError("conflict", GONE)
+    job = hold(job.pk)
+    steps = ProcessingStep.objects.filter(job=job, state__in=(StepState.DEAD, StepState.CANCELLED))
+    fresh = {"attempts": 0, "progress": 0, "last_error": "", "due_at": Now(), "finished_at": None}
+    names = list(steps.order_by("processor").values_list("processor", flat=True))
+    if names:
+        steps.update(state=StepState.QUEUED, updated_at=Now(), **fresh)
+        follow(job, actor)
+        record(Kind.JOB_REQUEUED, actor=actor, subject=f"job:{job.pk.hex}", processors=names)
+    return len(names)
+
+
+@transaction.atomic
+def set_priority(job: ProcessingJob, priority: int) -> None:
+    """Also of its steps; what runs goes on. MomentryError invalid_input beyond -100 to 100."""
+    refuse_priority(priority)
+    hold(job.pk)
+    ProcessingStep.objects.filter(job=job).update(job_priority=priority)
+    ProcessingJob.objects.filter(pk=job.pk).update(priority=priority, updated_at=Now())
 
 
 def lock(jobs: Iterable[ProcessingJob]) -> list[ProcessingJob]:
@@ -91,6 +120,11 @@ def lock(jobs: Iterable[ProcessingJob]) -> list[ProcessingJob]:
 def hold(job_id: UUID) -> ProcessingJob:
     """One job's row, likewise; ProcessingJob.DoesNotExist."""
     return ProcessingJob.objects.select_for_update(no_key=True).get(pk=job_id)
+
+
+def forget(job: ProcessingJob, leases: set[UUID | None]) -> None:
+    """What was ended under them stays, but they are lost: they complete nothing."""
+    ProcessingStep.objects.filter(job=job, last_lease__in=leases).update(last_lease=None)
 
 
 def follow(job: ProcessingJob, actor: str) -> None:
