@@ -17,5 +17,10 @@ BEAT: Final = {
     "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
     "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},
     "job-leases": {"task": "videos.tasks.expire_job_leases", "schedule": crontab()},
+    "expire-uploads": {
+        "task": "videos.tasks.expire_uploads",
+        "schedule": crontab(),
+        "options": {"expires": 60},
+    },
     "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
 }

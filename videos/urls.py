@@ -7,10 +7,12 @@ from videos.api import jobverbs, work
 from videos.api.jobs import JobViewSet
 from videos.api.register import Register
 from videos.api.sftpgo import SftpgoHook
+from videos.api.uploads import UploadViewSet
 from videos.api.videos import VideoViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("videos", VideoViewSet, basename="video")
+router.register("uploads", UploadViewSet, basename="upload")
 router.register("jobs", JobViewSet, basename="job")
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -112,6 +112,7 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
         "provisioning.tasks.reconcile": crontab("0", "4"),
         "provisioning.tasks.verify_tokens": crontab("20", "3"),
         "videos.tasks.notify_storage": crontab("35"),
+        "videos.tasks.expire_uploads": crontab(),
     }  # fmt: skip
     assert set(entries) <= set(app.tasks)
 

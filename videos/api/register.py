@@ -16,7 +16,7 @@ from videos import files
 from videos.api.callers import NAMING, NamesMember, meant_member
 from videos.api.inputs import FileInput, PathField, size_field
 from videos.models import Source
-from videos.services.registering import register
+from videos.services.registering import Registered, register
 
 NAMED: Final = OpenApiParameter(
     NAMING, str, OpenApiParameter.HEADER,
@@ -94,6 +94,10 @@ def registered(request: Request, member: User) -> Response:
         processors=given.get("processors"),
         actor=actor_of(request),
     )
+    return answer(done)
+
+
+def answer(done: Registered) -> Response:
     body = {"uuid": str(done.video.pk), "job_id": str(done.job.pk)}
     code = status.HTTP_201_CREATED if done.created else status.HTTP_200_OK
     return Response(body, status=code, headers={"Location": f"/api/v1/videos/{done.video.pk}"})

@@ -1,4 +1,6 @@
-"""What a member registered in the last 24 hours, and whether more is allowed (User.quota_daily)."""
+"""What a member registered in the last 24 hours, and whether more is allowed (User.quota_daily);
+the storage as a whole is accounts.services.storage's matter.
+"""
 
 from datetime import timedelta
 from typing import Final
@@ -7,10 +9,12 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from accounts.models import User
+from accounts.services import storage
 from momentry.common.errors import MomentryError
 from videos.models import Video
 
 DAY: Final = timedelta(hours=24)
+MOST_COUNTED: Final = 2**63 - 1  # what the columns hold: also the unlimited end somewhere
 
 
 def registered_today(member: User) -> int:
@@ -22,6 +26,8 @@ def registered_today(member: User) -> int:
 def check(member: User, more: int) -> None:
     """MomentryError storage_quota_exceeded when ``more`` bytes do not fit into the day. The row is
     locked by the caller, so what it says of open reservations holds."""
+    if member.quota_used + member.quota_reserved + more > MOST_COUNTED:
+        raise storage.refusal(member.pk, more)
     if member.quota_daily is None:
         return
     used = registered_today(member)

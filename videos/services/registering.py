@@ -3,7 +3,7 @@ session kept for it ends here, whoever tells that the file has come.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,8 +17,6 @@ from videos import paths
 from videos.models import ProcessingJob, Upload, UploadState, Video
 from videos.services import daily
 from videos.services.jobs import cancel_open, create_job
-
-MOST_COUNTED: Final = 2**63 - 1  # what the columns hold: also the unlimited end somewhere
 
 
 class Registered(NamedTuple):
@@ -121,8 +119,6 @@ def count(member: User, came: Arrival, kept: Upload | None, more: int) -> bool:
             storage.release(member.pk, reserved)
         return not storage.take_anyway(member.pk, more)
     after = member.quota_used + member.quota_reserved - reserved + more
-    if after > MOST_COUNTED:
-        raise storage.refusal(member.pk, more)
     if more > reserved:
         daily.check(member, more - reserved)
     storage.commit(member.pk, reserved, more)

@@ -17,6 +17,7 @@ from provisioning.services.members.arrive import Registered, give_key
 from provisioning.services.members.conflicts import names_are_free
 from provisioning.services.members.welcome import notify, welcome_if_ready
 from provisioning.services.tokens import delete_tokens_of
+from videos.services import uploads
 
 THERE: Final = "suspended in WordPress"
 
@@ -47,6 +48,7 @@ def resume_for_site(member: User, *, actor: str) -> bool:
 def stopped(member: User, changed: bool, *, tells: bool = True) -> bool:
     """What follows on a suspension; the member is told once, not when staff take one over."""
     if changed and member.status == Status.SUSPENDED:
+        uploads.release_all(member)
         tasks.want(member)
         if tells:
             notify("suspended", member)
@@ -72,6 +74,7 @@ def delete_member(member: User, *, actor: str) -> bool:
     if not accounts.mark_deleted(member, actor=actor):
         return False
     keys.revoke_keys_of(member, actor=actor)
+    uploads.release_all(member)
     delete_tokens_of(member, actor=actor)
     tasks.want(member)
     if knows_us:
