@@ -7,8 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from apikeys.tasks import Daily
-from videos.services import leases, notices
-from videos.services import notices, uploads
+from videos.services import leases, notices, uploads
 
 logger = logging.getLogger(__name__)
 ACTOR: Final = "schedule"
@@ -26,6 +25,8 @@ def expire_job_leases() -> None:
     count = leases.expire_all(actor=ACTOR)
     if count:
         logger.info("%d leases of steps ran out.", count)
+
+
 @shared_task  # not tried again: in a minute beat starts the next
 def expire_uploads() -> None:
     """Room that was kept for files which did not come in time."""

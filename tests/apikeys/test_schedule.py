@@ -113,6 +113,7 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
         "provisioning.tasks.verify_tokens": crontab("20", "3"),
         "videos.tasks.notify_storage": crontab("35"),
         "videos.tasks.expire_uploads": crontab(),
+        "videos.tasks.expire_job_leases": crontab(),
     }  # fmt: skip
     assert set(entries) <= set(app.tasks)
 

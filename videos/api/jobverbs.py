@@ -13,12 +13,12 @@ from momentry.common.errors import MomentryError
 from momentry.common.idempotency import actor_of
 from videos.api.callers import calling_member
 from videos.api.work import JOB_ID, told
-from videos.api.workforms import JobStateSerializer, PriorityInput
+from videos.api.workforms import JobBriefSerializer, PriorityInput
 from videos.models import ProcessingJob
 from videos.services import jobs
 
 CHANGE = "videos.change_processingjob"
-ANSWERS = {200: JobStateSerializer, **ref.problems(*ref.WRITES, "permission_denied")}
+ANSWERS = {200: JobBriefSerializer, **ref.problems(*ref.WRITES, "permission_denied")}
 OVER = "There is nothing to call off: the job has ended."
 NOTHING = "There is nothing to do again: no step is dead or cancelled."
 
@@ -52,7 +52,7 @@ def requeue(request: Request, job: ProcessingJob) -> Response:
 
 def now(job: ProcessingJob) -> Response:
     job.refresh_from_db()
-    return told(JobStateSerializer, job)
+    return told(JobBriefSerializer, job)
 
 
 class Cancel(APIView):

@@ -119,7 +119,7 @@ class Results(WorkView):
         operation_id="jobs_results",
         parameters=[JOB_ID],
         request=forms.ResultInput,
-        responses={200: forms.JobStateSerializer, **ref.problems(*CODES, "conflict")},
+        responses={200: forms.JobBriefSerializer, **ref.problems(*CODES, "conflict")},
         examples=[RESULT],
     )
     def post(self, request: Request, pk: UUID) -> Response:
@@ -132,7 +132,7 @@ class Results(WorkView):
             result=given["result"],
             artefacts=given["artefacts"],
         )
-        return told(forms.JobStateSerializer, job)
+        return told(forms.JobBriefSerializer, job)
 
 
 class Complete(WorkView):
@@ -140,13 +140,13 @@ class Complete(WorkView):
         operation_id="jobs_complete",
         parameters=[JOB_ID],
         request=forms.LeaseInput,
-        responses={200: forms.JobStateSerializer, **ref.problems(*CODES, "conflict")},
+        responses={200: forms.JobBriefSerializer, **ref.problems(*CODES, "conflict")},
     )
     def post(self, request: Request, pk: UUID) -> Response:
         """Is there a result for all that was claimed? 409 `conflict` names in `processors` what
         has none; `lease_lost`."""
         given = read(forms.LeaseInput, request)
-        return told(forms.JobStateSerializer, results.complete(holder(request, pk, given)))
+        return told(forms.JobBriefSerializer, results.complete(holder(request, pk, given)))
 
 
 class Fail(WorkView):

@@ -167,7 +167,7 @@ class FailedSerializer(serializers.Serializer[Any]):
     )
 
 
-class JobStateSerializer(serializers.ModelSerializer[ProcessingJob]):
+class JobBriefSerializer(serializers.ModelSerializer[ProcessingJob]):
     class Meta:
         model = ProcessingJob
         fields = ["id", "state", "priority"]
