@@ -14,6 +14,8 @@ BEAT: Final = {
     "purge-members": {"task": "provisioning.tasks.purge_members", "schedule": crontab("30", "3")},
     "storage-notices": {"task": "videos.tasks.notify_storage", "schedule": crontab("35")},
     "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
+    "hash-files": {"task": "videos.tasks.hash_files", "schedule": crontab("*/3")},
+    "file-events": {"task": "videos.tasks.forget_file_events", "schedule": crontab("10", "5")},
     "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
     "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},
     "job-leases": {"task": "videos.tasks.expire_job_leases", "schedule": crontab()},

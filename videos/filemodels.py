@@ -1,6 +1,7 @@
-"""FileEvent: what SFTPGo told of a file."""
+"""FileEvent (what SFTPGo told of a file) and FileReading (a file that is read for its digest)."""
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from momentry.common.ids import uuid7
@@ -32,3 +33,22 @@ class FileEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.path}"
+
+
+class FileReading(models.Model):
+    """Held by whoever reads the file, until ``until``, or by nobody: then not before it."""
+
+    video = models.OneToOneField(
+        "videos.Video", on_delete=models.CASCADE, primary_key=True, related_name="reading"
+    )
+    lease = models.UUIDField(null=True)
+    until = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="That came to no digest.")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["until"], name="file_read_now", condition=~Q(lease=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"reading of {self.video_id}"

@@ -8,10 +8,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from momentry.common.ids import uuid7
-from videos.filemodels import FileEvent
+from videos.filemodels import FileEvent, FileReading
 from videos.noticemodels import StorageNotice
 
-__all__ = ["FileEvent", "StorageNotice"]
+__all__ = ["FileEvent", "FileReading", "StorageNotice"]
 PATH_LENGTH = 1024
 NAME_LENGTH = 255
 WORKER_LENGTH = 100
@@ -95,6 +95,7 @@ class Video(models.Model):
             models.Index("owner", "name", "id", name="video_by_name", condition=Q(deleted_at=None)),
             models.Index("owner", "size", "id", name="video_by_size", condition=Q(deleted_at=None)),
             models.Index(fields=["deleted_at"], name="video_gone", condition=~Q(deleted_at=None)),
+            models.Index("id", name="video_unread", condition=Q(deleted_at=None, hashed_at=None)),
         ]  # fmt: skip
 
     def __str__(self) -> str:

@@ -1,16 +1,18 @@
 """Scheduled work (CELERY_BEAT_SCHEDULE): thin over the services that the commands call."""
 
 import logging
+import time
 from typing import Final
 
 from celery import shared_task
 from django.utils import timezone
 
 from apikeys.tasks import Daily
-from videos.services import leases, notices, uploads
+from videos.services import filelog, hashing, leases, notices, uploads
 
 logger = logging.getLogger(__name__)
 ACTOR: Final = "schedule"
+READING_SECONDS: Final = 600.0  # no file is begun later; then the other tasks of the worker
 
 
 @shared_task(base=Daily)
@@ -32,3 +34,16 @@ def expire_uploads() -> None:
     """Room that was kept for files which did not come in time."""
     if count := uploads.expire(timezone.now()):
         logger.info("Expired %d uploads.", count)
+
+
+@shared_task
+def hash_files() -> None:
+    """Files that wait for their digest; told by whoever registers one, and swept."""
+    if count := hashing.read_waiting(time.monotonic() + READING_SECONDS):
+        logger.info("Read %d files.", count)
+
+
+@shared_task(base=Daily)
+def forget_file_events() -> None:
+    """What SFTPGo told so long ago that nothing older comes any more."""
+    logger.info("Forgot %d file events.", filelog.forget())

@@ -223,8 +223,8 @@ ODD = [
                     {"username": "alice", "virtual_path": {"a": 1}})),
     *(json.dumps({"action": "upload", "username": "alice", "virtual_path": "/a", **given}).encode()
       for given in ({"file_size": -1}, {"file_size": "7"}, {"file_size": 1.5}, {"file_size": True},
-                    {"file_size": 2**63}, {"status": "1"}, {"timestamp": -1}, {"timestamp": [1]},
-                    {"path": "x" * 2049}, {"path": 7})),
+                    {"file_size": 2**50 + 1}, {"status": "1"}, {"timestamp": -1},
+                    {"timestamp": [1]}, {"path": "x" * 2049}, {"path": 7})),
     json.dumps({"action": 7}).encode(), json.dumps({"action": "x" * 65}).encode(),
 ]  # fmt: skip
 

@@ -1,15 +1,16 @@
 """What SFTPGo told, applied to videos in the order in which it happened. The tree is locked."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from datetime import timedelta
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from django.db.models import Q, QuerySet, TextField, Value
-from django.db.models.functions import Cast, Concat
+from django.db.models.functions import Cast, Concat, Now
 
 from videos.filemodels import FileEvent
 from videos.models import Source, Video
-from videos.services import filesteps
+from videos.services import filesteps, hashing
 from videos.services.trees import Tree
 from videos.timeline import (
     FILE,
@@ -23,6 +24,8 @@ from videos.timeline import (
     insert,
     related,
 )
+
+KEPT: Final = timedelta(days=7)  # SFTPGo repeats for minutes
 
 
 def take_in(tree: Tree, event: FileEvent, location: str) -> UUID | None:
@@ -53,6 +56,8 @@ def upload(tree: Tree, told: Happening, location: str) -> None:
     told.effect, told.overwrote = FILE, {told.path: held_or_none(known)}
     done = tree.put(told.path, told.size, location)
     told.video = done.video.pk
+    if known is not None:
+        hashing.let_go(known.pk)  # also where the new content is as long as the old
 
 
 def delete(tree: Tree, told: Happening) -> None:
@@ -192,3 +197,9 @@ def keep(told: Happening) -> None:
     FileEvent.objects.filter(digest=told.order[1]).update(
         video=told.video, effect=told.effect, overwrote=overwrote
     )
+
+
+def forget() -> int:
+    """What was told more than a week ago."""
+    count, _ = FileEvent.objects.filter(received_at__lt=Now() - KEPT).delete()
+    return count

@@ -43,7 +43,8 @@ def bring_back(tree: Tree, video: Video, path: str, size: int) -> None:
 def move(tree: Tree, video: Video, path: str, location: str = "") -> None:
     """``location``: where SFTPGo says that it is now."""
     location = location or location_at(tree, video, path)
-    change(video, path=path, name=named(video, path), location=location)
+    unread = {} if video.sha256 else {"hashed_at": None}  # it was not found where it was
+    change(video, path=path, name=named(video, path), location=location, **unread)
     note(Kind.VIDEO_UPDATED, video, changed=["path"])
 
 

@@ -17,6 +17,7 @@ from videos import paths
 from videos.models import ProcessingJob, Upload, UploadState, Video
 from videos.services import daily
 from videos.services.jobs import cancel_open, create_job
+from videos.services.wake import waker
 
 
 class Registered(NamedTuple):
@@ -80,6 +81,7 @@ def register(  # noqa: PLR0913  what a file's arrival has to say, by name
         done = replaced(video, came, over_quota=over and (anyway or video.over_quota))
     if kept is not None:
         end(kept, done.video)
+    transaction.on_commit(waker.wake)
     return done
 
 
