@@ -13,6 +13,7 @@ BEAT: Final = {
     "purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("0", "3")},
     "purge-members": {"task": "provisioning.tasks.purge_members", "schedule": crontab("30", "3")},
     "storage-notices": {"task": "videos.tasks.notify_storage", "schedule": crontab("35")},
+    "purge-videos": {"task": "videos.tasks.purge_videos", "schedule": crontab("30", "3")},
     "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
     "hash-files": {"task": "videos.tasks.hash_files", "schedule": crontab("*/3")},
     "file-events": {"task": "videos.tasks.forget_file_events", "schedule": crontab("10", "5")},

@@ -1,25 +1,20 @@
 """Video (a member's file), Upload (room kept for one that comes), ProcessingJob and its steps."""
 
-from typing import Any
-
 from django.conf import settings
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from momentry.common.ids import uuid7
 from videos.filemodels import FileEvent, FileReading
+from videos.indexes import newest
 from videos.noticemodels import StorageNotice
 
 __all__ = ["FileEvent", "FileReading", "StorageNotice"]
 PATH_LENGTH = 1024
 NAME_LENGTH = 255
 WORKER_LENGTH = 100
-
-
-def newest(name: str, *first: str, **given: Any) -> models.Index:
-    """For a list, newest first."""
-    return models.Index(*first, F("created_at").desc(), F("id").desc(), name=name, **given)
 
 
 class Source(models.TextChoices):
@@ -96,6 +91,7 @@ class Video(models.Model):
             models.Index("owner", "size", "id", name="video_by_size", condition=Q(deleted_at=None)),
             models.Index(fields=["deleted_at"], name="video_gone", condition=~Q(deleted_at=None)),
             models.Index("id", name="video_unread", condition=Q(deleted_at=None, hashed_at=None)),
+            HashIndex(fields=["location"], name="video_at", condition=~Q(location="")),
         ]  # fmt: skip
 
     def __str__(self) -> str:
@@ -133,9 +129,11 @@ class Upload(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["expires_at"], name="upload_due", condition=Q(state="open")),
+            models.Index(
+                fields=["expires_at"], name="upload_due", condition=Q(state=UploadState.OPEN)
+            ),
             newest("upload_of_owner", "owner"),
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         return self.path

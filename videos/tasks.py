@@ -5,10 +5,11 @@ import time
 from typing import Final
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from apikeys.tasks import Daily
-from videos.services import filelog, hashing, leases, notices, uploads
+from videos.services import filelog, hashing, leases, notices, purge, uploads
 
 logger = logging.getLogger(__name__)
 ACTOR: Final = "schedule"
@@ -47,3 +48,10 @@ def hash_files() -> None:
 def forget_file_events() -> None:
     """What SFTPGo told so long ago that nothing older comes any more."""
     logger.info("Forgot %d file events.", filelog.forget())
+
+
+@shared_task(base=Daily)
+def purge_videos() -> None:
+    """Videos that were deleted VIDEO_PURGE_DAYS ago, and their files."""
+    count = purge.purge_videos(timezone.now(), settings.VIDEO_PURGE_AFTER, actor=ACTOR)
+    logger.info("Purged %d videos.", count)

@@ -108,6 +108,7 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
         "apikeys.tasks.make_log_partitions": crontab("40", "0"),
         "apikeys.tasks.purge_holds": crontab("50"),
         "provisioning.tasks.purge_members": crontab("30", "3"),
+        "videos.tasks.purge_videos": crontab("30", "3"),
         "provisioning.tasks.resolve_pending": crontab("5"),
         "provisioning.tasks.reconcile": crontab("0", "4"),
         "provisioning.tasks.verify_tokens": crontab("20", "3"),

@@ -1,6 +1,7 @@
 """Indexes of the lists: each filter of one member finds its rows in order."""
 
 from django.conf import settings
+from django.contrib.postgres.indexes import HashIndex
 from django.db import migrations, models
 
 
@@ -86,6 +87,14 @@ class Migration(migrations.Migration):
                 models.F("id"),
                 condition=models.Q(("deleted_at", None)),
                 name="video_by_size",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="video",
+            index=HashIndex(
+                condition=models.Q(("location", ""), _negated=True),
+                fields=["location"],
+                name="video_at",
             ),
         ),
     ]
