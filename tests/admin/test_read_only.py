@@ -60,6 +60,25 @@ def test_view_only_staff_change_nothing(model: type[Model], house: House, viewer
     assert snapshot() == before
 
 
+VIDEO_BUTTONS = ["rename_this", "reassign_this", "delete_this", "restore_this"]
+JOB_BUTTONS = ["cancel_this"]
+
+
+@pytest.mark.parametrize("action", [*VIDEO_BUTTONS, *JOB_BUTTONS])
+def test_view_only_staff_press_no_button_of_videos(
+    action: str, house: House, viewer: Client
+) -> None:
+    row = house.video if action in VIDEO_BUTTONS else house.job
+    forged = {"confirmed": "yes", "name": "x", "owner": "alice", "anyway": "on", "priority": "9"}
+    before = snapshot()
+
+    for method in (viewer.get, viewer.post):
+        assert method(button(row, action), forged).status_code == 403
+        assert action not in viewer.get(change(type(row), row.pk)).content.decode()
+
+    assert snapshot() == before
+
+
 @pytest.mark.parametrize("action", BUTTONS)
 def test_view_only_staff_press_no_button(action: str, house: House, viewer: Client) -> None:
     rows = {"revoke": house.claimed, "claim": house.unclaimed, "retry": Mail.objects.get(
@@ -78,7 +97,9 @@ def test_view_only_staff_press_no_button(action: str, house: House, viewer: Clie
     [
         (ApiKey, "revoke_selected"), (User, "suspend_selected"), (User, "resume_selected"),
         (User, "delete_selected_members"), (Mail, "retry_selected"), (User, "delete_selected"),
-        (Tier, "delete_selected"), (Upstream, "delete_selected"),
+        (Tier, "delete_selected"), (Upstream, "delete_selected"), (Video, "delete_selected"),
+        (Video, "reassign_selected"), (Video, "delete_selected_videos"),
+        (Video, "restore_selected"), (ProcessingJob, "cancel_selected"),
     ],
 )  # fmt: skip
 def test_view_only_staff_run_no_action(
@@ -89,8 +110,9 @@ def test_view_only_staff_run_no_action(
 
     viewer.post(
         changelist(model),
-        {"action": action, "_selected_action": chosen, "confirmed": "yes", "post": "yes"},
-    )
+        {"action": action, "_selected_action": chosen, "confirmed": "yes", "post": "yes",
+         "owner": "alice", "anyway": "on", "priority": "9"},
+    )  # fmt: skip
 
     assert snapshot() == before
 

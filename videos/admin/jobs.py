@@ -5,12 +5,13 @@ from typing import Any, Final
 from django.contrib import admin
 from django.db.models import Prefetch, Q, QuerySet, TextField
 from django.db.models.functions import Cast, Left, Length
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
-from momentry.common.staff import column, link_to, link_to_list
+from momentry.common.staff import bulk, button, column, link_to, link_to_list
+from videos.admin.deeds import CANCEL, CHANGE_JOB
 from videos.admin.owned import OwnedAdmin, OwnerFilter
 from videos.admin.shown import JOB_COLOURS, STEP_COLOURS, job_bar, links_out, short, step_bar
 from videos.models import ProcessingJob, ProcessingStep, StepState
@@ -18,12 +19,20 @@ from videos.models import ProcessingJob, ProcessingStep, StepState
 RESULT_SHOWN: Final = 4_000
 LEAN: Final = ("job_id", "processor", "state", "progress", "attempts", "last_error")
 
+OPEN: Final = frozenset({StepState.QUEUED, StepState.RUNNING})
+
 
 def steps_of(job: ProcessingJob) -> QuerySet[ProcessingStep]:
     """With the beginning of each result: six of them whole may be 6 MB."""
     text = Cast("result", TextField())
     rows = ProcessingStep.objects.filter(job=job).defer("result").order_by("processor")
     return rows.annotate(shown=Left(text, RESULT_SHOWN), length=Length(text))
+
+
+def possible(job: ProcessingJob) -> set[str]:
+    """Names of the buttons that could do something to this job."""
+    states = {step.state for step in job.steps.all()}
+    return {"cancel_this"} if states.intersection(OPEN) else set()
 
 
 @admin.register(ProcessingJob)
@@ -34,6 +43,8 @@ class JobAdmin(OwnedAdmin[ProcessingJob]):
     list_filter = ["state", OwnerFilter]
     list_select_related = ["owner", "video"]
     search_help_text = "A member's whole username, or the whole id of a job, a video or a member."
+    actions = ["cancel_selected"]
+    actions_detail = ["cancel_this"]
     fieldsets = [
         (
             None,
@@ -42,6 +53,13 @@ class JobAdmin(OwnedAdmin[ProcessingJob]):
         ("Steps", {"fields": ["steps"]}),
         ("Times", {"fields": [("created_at", "updated_at", "finished_at")]}),
     ]
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only what can be done to this job."""
+        found = super().get_actions_detail(request, object_id)
+        job = self.get_object(request, str(object_id))
+        names = possible(job) if job else set()
+        return [action for action in found if action.path in names]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProcessingJob]:
         steps = ProcessingStep.objects.only(*LEAN)
@@ -92,3 +110,13 @@ class JobAdmin(OwnedAdmin[ProcessingJob]):
     @column("see also")
     def links(self, obj: ProcessingJob) -> str:
         return link_to_list("events_event", f"subject__exact=job:{obj.pk.hex}", "events")
+
+    @bulk("Cancel", CHANGE_JOB)
+    def cancel_selected(
+        self, request: HttpRequest, queryset: QuerySet[ProcessingJob]
+    ) -> HttpResponse | None:
+        return self.carry_out(request, queryset, CANCEL)
+
+    @button("Cancel", CHANGE_JOB, icon="cancel")
+    def cancel_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, CANCEL)

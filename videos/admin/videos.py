@@ -4,12 +4,14 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html, format_html_join
 
 from momentry.common.bars import progress_bar
-from momentry.common.staff import GREEN, ORANGE, RED, column, link_to, link_to_list
+from momentry.common.staff import GREEN, ORANGE, RED, bulk, button, column, link_to, link_to_list
+from videos.admin.deeds import CHANGE, DELETE, DELETE_VIDEO, REASSIGN, RENAME, RESTORE
+from videos.admin.filling import fill_in, fill_in_one
 from videos.admin.owned import OwnedAdmin, OwnerFilter
 from videos.admin.shown import JOB_COLOURS, short
 from videos.models import ProcessingJob, Video
@@ -28,6 +30,13 @@ def state_of(video: Video) -> str:
     if video.deleted_at is not None:
         return NO_FILE if video.file_gone else DELETED
     return OVER if video.over_quota else HERE
+
+
+def possible(video: Video) -> set[str]:
+    """Names of the buttons that could do something to this video."""
+    if video.deleted_at is None:
+        return {"rename_this", "reassign_this", "delete_this"}
+    return {"reassign_this"} if video.file_gone else {"reassign_this", "restore_this"}
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -50,12 +59,21 @@ class VideoAdmin(OwnedAdmin[Video]):
         "A member's whole username, the whole id of a video or a member, or a part of a name or "
         f"path among the newest {SEARCHED:,}."
     )
+    actions = ["reassign_selected", "delete_selected_videos", "restore_selected"]
+    actions_detail = ["rename_this", "reassign_this", "restore_this", "delete_this"]
     fieldsets = [
         (None, {"fields": [("name", "state"), "path", ("who", "links")]}),
         ("File", {"fields": ["location", ("bytes", "source"), ("sha256", "hashed")]}),
         ("Jobs", {"fields": ["jobs"]}),
         ("Times", {"fields": [("created_at", "updated_at", "deleted_at")]}),
     ]
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only what can be done to this video."""
+        found = super().get_actions_detail(request, object_id)
+        video = self.get_object(request, str(object_id))
+        names = possible(video) if video else set()
+        return [action for action in found if action.path in names]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
         """The newest job is looked up for the rows of the page only."""
@@ -109,3 +127,37 @@ class VideoAdmin(OwnedAdmin[Video]):
         if obj.owner_id:
             pages.append(("videos_video", f"owner={obj.owner_id}", "all of this owner"))
         return format_html_join(" · ", "{}", ((link_to_list(*page),) for page in pages))
+
+    @bulk("Reassign", CHANGE)
+    def reassign_selected(
+        self, request: HttpRequest, queryset: QuerySet[Video]
+    ) -> HttpResponse | None:
+        return fill_in(self, request, queryset, REASSIGN)
+
+    @bulk("Delete", DELETE)
+    def delete_selected_videos(
+        self, request: HttpRequest, queryset: QuerySet[Video]
+    ) -> HttpResponse | None:
+        return self.carry_out(request, queryset, DELETE_VIDEO)
+
+    @bulk("Restore", DELETE)
+    def restore_selected(
+        self, request: HttpRequest, queryset: QuerySet[Video]
+    ) -> HttpResponse | None:
+        return fill_in(self, request, queryset, RESTORE)
+
+    @button("Rename", CHANGE, icon="edit")
+    def rename_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return fill_in_one(self, request, object_id, RENAME, "name")
+
+    @button("Reassign", CHANGE, icon="move_up")
+    def reassign_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return fill_in_one(self, request, object_id, REASSIGN)
+
+    @button("Restore", DELETE, icon="restore_from_trash")
+    def restore_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return fill_in_one(self, request, object_id, RESTORE)
+
+    @button("Delete", DELETE, icon="delete")
+    def delete_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, DELETE_VIDEO)
