@@ -61,7 +61,7 @@ def test_view_only_staff_change_nothing(model: type[Model], house: House, viewer
 
 
 VIDEO_BUTTONS = ["rename_this", "reassign_this", "delete_this", "restore_this"]
-JOB_BUTTONS = ["cancel_this"]
+JOB_BUTTONS = ["requeue_this", "cancel_this", "prioritise_this"]
 
 
 @pytest.mark.parametrize("action", [*VIDEO_BUTTONS, *JOB_BUTTONS])
@@ -100,6 +100,7 @@ def test_view_only_staff_press_no_button(action: str, house: House, viewer: Clie
         (Tier, "delete_selected"), (Upstream, "delete_selected"), (Video, "delete_selected"),
         (Video, "reassign_selected"), (Video, "delete_selected_videos"),
         (Video, "restore_selected"), (ProcessingJob, "cancel_selected"),
+        (ProcessingJob, "requeue_selected"), (ProcessingJob, "prioritise_selected"),
     ],
 )  # fmt: skip
 def test_view_only_staff_run_no_action(

@@ -1,5 +1,5 @@
-"""Staff rename, reassign, delete and restore videos, and call jobs off: asked first, once, with an
-event, through the services, which may refuse."""
+"""Staff rename, reassign, delete and restore videos, requeue jobs and call them off: asked first,
+once, with an event, through the services, which may refuse."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.admin.conftest import House, clerk
 from tests.admin.pages import button, change, changelist
 from tests.admin.test_deeds import actor, kinds, run
 from tests.videos import rows
-from videos.models import JobState, Video
+from videos.models import JobState, ProcessingJob, Video
 
 YES = {"confirmed": "yes"}
 SIZE = 1_048_576
@@ -102,7 +102,11 @@ def test_what_does_not_fit_is_reassigned_only_on_demand(house: House, root: Clie
 
 
 def test_a_video_is_nobodys_again(house: House, root: Client) -> None:
-    press(root, house.video, "reassign_this", owner="")
+    for given in ({"owner": ""}, {"owner": "alice", "nobody": "on"}):
+        assert 'name="confirmed"' in press(root, house.video, "reassign_this", **given)
+    assert used(house.alice, house.bob) == [0, SIZE]
+
+    press(root, house.video, "reassign_this", nobody="on")
 
     assert Video.objects.get(pk=house.video.pk).owner is None
     assert used(house.bob) == [0]
@@ -154,6 +158,50 @@ def test_a_job_is_called_off(house: House, root: Client) -> None:
     assert of_videos() == ["job:cancelled"]
 
 
+def test_dead_steps_wait_again_with_all_their_attempts(house: House, root: Client) -> None:
+    dead = rows.step(house.job, "asr", state="dead", attempts=5, last_error="out of memory")
+    rows.step(house.job, "cut", state="done", attempts=1)
+    for client in (root, root):
+        press(client, house.job, "requeue_this")
+
+    dead.refresh_from_db()
+    assert (dead.state, dead.attempts, dead.last_error) == ("queued", 0, "")
+    assert house.job.steps.get(processor="cut").state == "done"
+    assert of_videos() == ["job:requeued"]
+
+
+def test_jobs_are_called_off_and_requeued_from_the_list(house: House, root: Client) -> None:
+    other = rows.job(rows.video(house.alice))
+
+    for action, state in (("cancel_selected", "cancelled"), ("requeue_selected", "queued")):
+        assert run(root, ProcessingJob, action, house.job, other) == 200
+        assert run(root, ProcessingJob, action, house.job, other, **YES) == 302
+        found = ProcessingJob.objects.values_list("state", flat=True)
+        assert list(found) == [state, state]
+
+
+def test_a_job_of_a_deleted_video_is_not_requeued(house: House, root: Client) -> None:
+    press(root, house.video, "delete_this")
+
+    page = press(root, house.job, "requeue_this")
+
+    assert f"{house.job}: " in page
+    assert of_videos() == ["job:cancelled", "video:deleted"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("7", 7), ("-100", -100), ("101", 0), ("", 0), ("x", 0), ("1.5", 0)]
+)
+def test_a_priority_is_a_whole_number_from_minus_100_to_100(
+    given: str, kept: int, house: House, root: Client
+) -> None:
+    press(root, house.job, "prioritise_this", priority=given)
+
+    house.job.refresh_from_db()
+    assert house.job.priority == kept
+    assert set(house.job.steps.values_list("job_priority", flat=True)) == {kept}
+
+
 def test_a_page_offers_only_what_can_be_done(house: House, root: Client) -> None:
     def offered(row: Any, *names: str) -> list[str]:
         page = root.get(change(type(row), row.pk)).content.decode()
@@ -161,11 +209,12 @@ def test_a_page_offers_only_what_can_be_done(house: House, root: Client) -> None
 
     videos = ("rename_this", "reassign_this", "restore_this", "delete_this")
     assert offered(house.video, *videos) == ["rename_this", "reassign_this", "delete_this"]
-    assert offered(house.job, "cancel_this") == ["cancel_this"]
+    jobs = ("requeue_this", "cancel_this", "prioritise_this")
+    assert offered(house.job, *jobs) == ["cancel_this", "prioritise_this"]
     press(root, house.video, "delete_this")
 
     assert offered(house.video, *videos) == ["reassign_this", "restore_this"]
-    assert offered(house.job, "cancel_this") == []
+    assert offered(house.job, *jobs) == ["requeue_this"]
     Video.objects.update(file_gone=True)
     assert offered(house.video, *videos) == ["reassign_this"]
 

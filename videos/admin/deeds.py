@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from django import forms
 from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
 )
@@ -41,9 +42,11 @@ class ReassignForm(AnywayForm):
         required=False,
         max_length=60,
         widget=UnfoldAdminTextInputWidget,
-        help_text="Empty: nobody's.",
     )
-    field_order = ("owner", "anyway")
+    nobody = forms.BooleanField(
+        label="Nobody's from now on", required=False, widget=UnfoldBooleanSwitchWidget
+    )
+    field_order = ("owner", "nobody", "anyway")
 
     def clean_owner(self) -> User | None:
         username = self.cleaned_data["owner"]
@@ -53,6 +56,22 @@ class ReassignForm(AnywayForm):
         if owner is None or owner.is_staff:
             raise forms.ValidationError("There is no member of this name.")
         return owner
+
+    def clean(self) -> dict[str, Any]:
+        """Nobody is chosen, never left over."""
+        cleaned = super().clean() or self.cleaned_data
+        if "owner" in cleaned and (cleaned["owner"] is None) is not cleaned["nobody"]:
+            self.add_error("owner", "Either a member's username, or nobody's.")
+        return cleaned
+
+
+class PriorityForm(forms.Form):
+    priority = forms.IntegerField(
+        min_value=-jobs.HIGHEST,
+        max_value=jobs.HIGHEST,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text=f"Higher goes first; from {-jobs.HIGHEST} to {jobs.HIGHEST}.",
+    )
 
 
 def rename(video: Video, answers: dict[str, Any], order: Order) -> bool:
@@ -82,6 +101,15 @@ def cancel(job: ProcessingJob, order: Order) -> bool:
     return bool(jobs.cancel_open(job, order.actor))
 
 
+def requeue(job: ProcessingJob, order: Order) -> bool:
+    return bool(jobs.requeue(job, order.actor))
+
+
+def set_priority(job: ProcessingJob, answers: dict[str, Any], order: Order) -> bool:
+    jobs.set_priority(job, answers["priority"])
+    return bool(job.priority != answers["priority"])
+
+
 RENAME: Final = Form(
     "Rename", "Renamed", "Another name to show; the file keeps its own.", CHANGE, RenameForm, rename
 )
@@ -105,4 +133,13 @@ DELETE_VIDEO: Final = Deed(
 CANCEL: Final = Deed(
     "Cancel", "Cancelled", "Steps of these jobs that have not ended are called off:", CHANGE_JOB,
     cancel,
+)  # fmt: skip
+REQUEUE: Final = Deed(
+    "Requeue", "Queued again",
+    "Steps of these jobs that are dead or were called off wait again, with all their attempts:",
+    CHANGE_JOB, requeue,
+)  # fmt: skip
+PRIORITY: Final = Form(
+    "Set priority", "Set", "Workers take jobs of a higher priority first; what runs goes on:",
+    CHANGE_JOB, PriorityForm, set_priority,
 )  # fmt: skip

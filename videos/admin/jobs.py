@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from django.utils.text import Truncator
 
 from momentry.common.staff import bulk, button, column, link_to, link_to_list
-from videos.admin.deeds import CANCEL, CHANGE_JOB
+from videos.admin.deeds import CANCEL, CHANGE_JOB, PRIORITY, REQUEUE
+from videos.admin.filling import fill_in, fill_in_one
 from videos.admin.owned import OwnedAdmin, OwnerFilter
 from videos.admin.shown import JOB_COLOURS, STEP_COLOURS, job_bar, links_out, short, step_bar
 from videos.models import ProcessingJob, ProcessingStep, StepState
@@ -20,6 +21,7 @@ RESULT_SHOWN: Final = 4_000
 LEAN: Final = ("job_id", "processor", "state", "progress", "attempts", "last_error")
 
 OPEN: Final = frozenset({StepState.QUEUED, StepState.RUNNING})
+STOPPED: Final = frozenset({StepState.DEAD, StepState.CANCELLED})
 
 
 def steps_of(job: ProcessingJob) -> QuerySet[ProcessingStep]:
@@ -32,7 +34,8 @@ def steps_of(job: ProcessingJob) -> QuerySet[ProcessingStep]:
 def possible(job: ProcessingJob) -> set[str]:
     """Names of the buttons that could do something to this job."""
     states = {step.state for step in job.steps.all()}
-    return {"cancel_this"} if states.intersection(OPEN) else set()
+    found = {"cancel_this", "prioritise_this"} if states.intersection(OPEN) else set()
+    return found | ({"requeue_this"} if states.intersection(STOPPED) else set())
 
 
 @admin.register(ProcessingJob)
@@ -43,8 +46,8 @@ class JobAdmin(OwnedAdmin[ProcessingJob]):
     list_filter = ["state", OwnerFilter]
     list_select_related = ["owner", "video"]
     search_help_text = "A member's whole username, or the whole id of a job, a video or a member."
-    actions = ["cancel_selected"]
-    actions_detail = ["cancel_this"]
+    actions = ["requeue_selected", "cancel_selected", "prioritise_selected"]
+    actions_detail = ["requeue_this", "cancel_this", "prioritise_this"]
     fieldsets = [
         (
             None,
@@ -111,12 +114,32 @@ class JobAdmin(OwnedAdmin[ProcessingJob]):
     def links(self, obj: ProcessingJob) -> str:
         return link_to_list("events_event", f"subject__exact=job:{obj.pk.hex}", "events")
 
+    @bulk("Requeue", CHANGE_JOB)
+    def requeue_selected(
+        self, request: HttpRequest, queryset: QuerySet[ProcessingJob]
+    ) -> HttpResponse | None:
+        return self.carry_out(request, queryset, REQUEUE)
+
     @bulk("Cancel", CHANGE_JOB)
     def cancel_selected(
         self, request: HttpRequest, queryset: QuerySet[ProcessingJob]
     ) -> HttpResponse | None:
         return self.carry_out(request, queryset, CANCEL)
 
+    @bulk("Set priority", CHANGE_JOB)
+    def prioritise_selected(
+        self, request: HttpRequest, queryset: QuerySet[ProcessingJob]
+    ) -> HttpResponse | None:
+        return fill_in(self, request, queryset, PRIORITY)
+
+    @button("Requeue", CHANGE_JOB, icon="replay")
+    def requeue_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self.carry_out_one(request, object_id, REQUEUE)
+
     @button("Cancel", CHANGE_JOB, icon="cancel")
     def cancel_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.carry_out_one(request, object_id, CANCEL)
+
+    @button("Set priority", CHANGE_JOB, icon="low_priority")
+    def prioritise_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return fill_in_one(self, request, object_id, PRIORITY, "priority")
