@@ -14,7 +14,7 @@ from apikeys.gate.leases import Asked, Leases, return_words
 from apikeys.gate.link import Link
 from apikeys.gate.local import Local
 from apikeys.gate.outage import logger
-from apikeys.gate.shapes import is_done, numbers, places
+from apikeys.gate.shapes import is_done, is_number, numbers, places
 from apikeys.gate.spares import Spares
 from apikeys.gate.valkey import Valkey
 from apikeys.gate.verdict import Entry
@@ -106,11 +106,11 @@ class Entrance:
     def pay(self, link: Link) -> None:
         """Before it is asked again Valkey counts what was let in without it."""
         for part in self.debts.due() if self.debts else ():
-            told = link.send("EVAL", PAY_SCRIPT, *part.words, fits=is_done)
+            told = link.send("EVAL", PAY_SCRIPT, *part.words, fits=is_number)
             told.add_done_callback(partial(self.paid, part))
 
     def paid(self, part: Part, told: "asyncio.Future[Any]") -> None:
-        if told.cancelled() or told.exception() is not None:
+        if told.cancelled() or told.exception() is not None or told.result() != 1:
             self.debts.unpaid.append(part)
 
     def count_processes(self) -> None:

@@ -15,13 +15,8 @@ from tests.gateway.test_valkey_faults import Server
 
 LIMIT, ALONE = 40, 3
 COUNTED = b":1\r\n"
-WORDS = {
-    "another number": b":2\r\n",
-    "a text": b"+OK\r\n",
-    "a list": b"*1\r\n:1\r\n",
-    "nothing": b"$-1\r\n",
-    "an error": b"-ERR unknown command\r\n",
-}
+WORDS = {"another number": b":2\r\n", "an error": b"-ERR unknown command\r\n"}
+NONSENSE = {"a text": b"+OK\r\n", "a list": b"*1\r\n:1\r\n", "nothing": b"$-1\r\n"}
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +44,10 @@ def unpaid(process):
     return [dict(part.units) for part in process.entrance.debts.unpaid]
 
 
-@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
-def test_who_answers_wrongly_may_not_have_counted(between, server, word):
+def answering(between: Babble, server: Server, word: bytes):
+    """What is owed after this answer to the pay, what is left when Valkey has nothing of it and
+    answers as ever, and what is owed then."""
+
     def wrongly(near: socket.socket, data: bytes) -> None:
         near.sendall(data.replace(COUNTED, word, 1))
 
@@ -62,9 +59,22 @@ def test_who_answers_wrongly_may_not_have_counted(between, server, word):
         between.say = babble.truly
         owed = [sum(part.values()) for part in unpaid(one)]
         server.flush()
+        back(one)
         return owed, left(await one.enter(effect)), unpaid(one)
 
-    assert run(play, 1, url=between.url) == ([ALONE], {"minute": LIMIT - ALONE - 1}, [])
+    return run(play, 1, url=between.url)
+
+
+@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
+def test_who_answers_wrongly_may_not_have_counted(between, server, word):
+    assert answering(between, server, word) == ([ALONE], {"minute": LIMIT - ALONE - 1}, [])
+
+
+@pytest.mark.parametrize("word", NONSENSE.values(), ids=NONSENSE)
+def test_nor_whose_answer_is_to_no_question_of_ours(between, server, word):
+    """Nothing is read of that connection any more: the request behind it was let in alone."""
+    told = {"minute": LIMIT - ALONE - 2}
+    assert answering(between, server, word) == ([ALONE], told, [])
 
 
 def test_what_was_counted_and_wrongly_answered_counts_once(between):
