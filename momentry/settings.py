@@ -215,7 +215,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "MemberStatus": "accounts.models.Status",
-        "JobState": "videos.models.JobState", "StepState": "videos.models.StepState",
+        "JobStates": "videos.models.JobState", "StepStates": "videos.models.StepState",
         "Processor": "videos.models.Processor",
         "TokenState": "provisioning.tokens.models.State",
         "TokenProvider": "provisioning.tokens.models.Provider",

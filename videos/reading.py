@@ -84,13 +84,15 @@ def with_steps(rows: QuerySet[ProcessingJob], *, results: bool) -> QuerySet[Proc
     return rows.prefetch_related(Prefetch("steps", steps if results else steps.defer(*HEAVY)))
 
 
-def add_jobs(videos: Iterable[Video]) -> list[Video]:
-    """Each with ``newest_job``, or None there."""
+def add_jobs(videos: Iterable[Video], *, owners: bool = False) -> list[Video]:
+    """Each with ``newest_job``, or None there; with ``owners`` the jobs' are read too."""
     found = list(videos)
     jobs = ProcessingJob.objects.filter(video=OuterRef("pk")).order_by("-created_at", "-pk")
     chosen = Video.objects.filter(pk__in=[video.pk for video in found])
     newest = chosen.annotate(newest=Subquery(jobs.values("pk")[:1])).values("newest")
-    rows = with_steps(ProcessingJob.objects.filter(pk__in=newest), results=False)
+    related = ("owner",) if owners else ()
+    jobs_of = ProcessingJob.objects.filter(pk__in=newest).select_related(*related)
+    rows = with_steps(jobs_of, results=False)
     by_video = {job.video_id: job for job in rows} if found else {}
     for video in found:
         video.newest_job = by_video.get(video.pk)  # type: ignore[attr-defined]  # beside its fields

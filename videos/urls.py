@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from rest_framework.routers import SimpleRouter
 
 from videos.api import jobverbs, work
+from videos.api.adminlists import AdminJobViewSet, AdminVideoViewSet
 from videos.api.jobs import JobViewSet
 from videos.api.register import Register
 from videos.api.sftpgo import SftpgoHook
@@ -14,6 +15,8 @@ router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("videos", VideoViewSet, basename="video")
 router.register("uploads", UploadViewSet, basename="upload")
 router.register("jobs", JobViewSet, basename="job")
+router.register("admin/videos", AdminVideoViewSet, basename="any-video")
+router.register("admin/jobs", AdminJobViewSet, basename="any-job")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("register", Register.as_view(), name="register"),

@@ -196,6 +196,11 @@ class AdminVideoInput(StrictSerializer):
         default=False, help_text="Also where its bytes do not fit into the owner's storage."
     )
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not {"name", "owner"} & set(attrs):
+            raise serializers.ValidationError("needs a name or an owner")
+        return attrs
+
 
 class AdminRestoreInput(StrictSerializer):
     anyway = serializers.BooleanField(

@@ -164,8 +164,12 @@ def refuse_owner(owner: User) -> None:
     """Its row is locked, and may be another than the caller has read."""
     status, is_staff = User.objects.values_list("status", "is_staff").get(pk=owner.pk)
     if is_staff or status == Status.DELETED:
-        problem = {"detail": "is not a member", "pointer": "#/owner"}
-        raise MomentryError("invalid_input", errors=[problem])
+        raise no_member()
+
+
+def no_member() -> MomentryError:
+    problem = {"detail": "is not a member", "pointer": "#/owner"}
+    return MomentryError("invalid_input", errors=[problem])
 
 
 def move(video: Video, **fields: Any) -> None:
