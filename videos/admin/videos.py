@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html, format_html_join
@@ -76,10 +76,10 @@ class VideoAdmin(OwnedAdmin[Video]):
         return [action for action in found if action.path in names]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Video]:
-        """The newest job is looked up for the rows of the page only."""
-        jobs = ProcessingJob.objects.filter(video=OuterRef("pk")).order_by("-created_at", "-id")
-        rows = super().get_queryset(request)
-        return rows.annotate(job_state=Subquery(jobs.values("state")[:1]))
+        """The newest job is looked up for the rows of the page only, not for those before them."""
+        jobs = ProcessingJob.objects.order_by("video_id", "-created_at", "-id").distinct("video_id")
+        newest = Prefetch("jobs", jobs.only("video_id", "state"), to_attr="newest_jobs")
+        return super().get_queryset(request).prefetch_related(newest)
 
     def with_text(self, queryset: QuerySet[Video], text: str) -> QuerySet[Video]:
         """No index finds a part of a text: so not in all rows."""
@@ -101,7 +101,8 @@ class VideoAdmin(OwnedAdmin[Video]):
 
     @column("newest job", badge=JOB_COLOURS)
     def newest_job(self, obj: Video) -> str:
-        return str(getattr(obj, "job_state", None) or "-")
+        found: list[ProcessingJob] = getattr(obj, "newest_jobs", [])
+        return found[0].state if found else "-"
 
     @column("read for its digest")
     def hashed(self, obj: Video) -> Any:
