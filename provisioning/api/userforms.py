@@ -53,8 +53,9 @@ class MemberSerializer(serializers.ModelSerializer[User]):
         model = User
         fields = [
             "id", "username", "email", "display_name", "locale", "tier", "status", "status_reason",
-            "site", "wordpress_id", "sftpgo_username", "quota_size", "quota_used",
-            "quota_reserved", "version", "created_at", "updated_at", "deleted_at", "purged_at",
+            "site", "wordpress_id", "sftpgo_username", "quota_size", "quota_daily",
+            "quota_used", "quota_reserved", "version", "created_at", "updated_at", "deleted_at",
+            "purged_at",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -82,6 +83,12 @@ def text(longest: int) -> serializers.CharField:
     return serializers.CharField(max_length=longest, required=False, allow_blank=True, default="")
 
 
+def bytes_input(help_text: str) -> serializers.IntegerField:
+    return serializers.IntegerField(
+        required=False, allow_null=True, min_value=0, max_value=MOST_BYTES, help_text=help_text
+    )
+
+
 class ProfileInput(StrictSerializer):
     username = serializers.CharField(max_length=60)
     email = serializers.EmailField(max_length=100, required=False, allow_blank=True, default="")
@@ -102,17 +109,16 @@ class NewMemberSerializer(ProfileInput):
 
 
 class MemberInput(ProfileInput):
-    quota_size = serializers.IntegerField(
-        required=False, allow_null=True, min_value=0, max_value=MOST_BYTES,
-        help_text="Bytes of storage; null is unlimited.",
-    )  # fmt: skip
+    quota_size = bytes_input("Bytes of storage; null is unlimited.")
+    quota_daily = bytes_input("Bytes registered within any 24 hours; null is unlimited.")
     limits = LimitsInput(required=False, help_text="All of their own; `{}` leaves it to the tier.")
 
 
 def replaced(given: dict[str, Any], member: User) -> dict[str, Any]:
     """For PUT: what is left out has its default; a profile of WordPress stays WordPress's."""
     defaults = {
-        "tier": settings.DEFAULT_TIER, "quota_size": DEFAULT_STORAGE_BYTES, "limits": {},
+        "tier": settings.DEFAULT_TIER, "quota_size": DEFAULT_STORAGE_BYTES, "quota_daily": None,
+        "limits": {},
     }  # fmt: skip
     if member.is_local:
         return defaults | given

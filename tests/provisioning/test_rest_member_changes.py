@@ -73,7 +73,7 @@ def test_a_list_asks_the_same_questions_however_long(admin_api, alice):
 def test_what_is_named_is_changed_at_once(admin_api, alice):
     given = {
         "username": "alice.b", "email": "b@example.org", "tier": "trial", "quota_size": None,
-        "limits": {"requests_per_day": 5},
+        "quota_daily": 7, "limits": {"requests_per_day": 5},
     }  # fmt: skip
 
     answer = admin_api.patch(place(alice), given, HTTP_IF_MATCH='"1"')
@@ -110,13 +110,14 @@ def test_each_change_has_a_version_of_its_own(admin_api, alice):
 
 def test_put_resets_what_it_does_not_name(admin_api, alice):
     admin_api.patch(
-        place(alice), {"tier": "trial", "quota_size": 5, "limits": {"requests_per_day": 5}}
+        place(alice),
+        {"tier": "trial", "quota_size": 5, "quota_daily": 5, "limits": {"requests_per_day": 5}},
     )
 
     body = admin_api.put(place(alice), {"username": "alice", "display_name": "A"}).json()
 
     assert (body["tier"], body["quota_size"], body["limits"]) == ("starter", 10 * 1024**3, {})
-    assert (body["email"], body["display_name"]) == ("", "A")
+    assert (body["quota_daily"], body["email"], body["display_name"]) == (None, "", "A")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,8 @@ def test_what_is_not_for_writing_is_refused(admin_api, alice, name):
     [
         ({"username": ""}, "#/username"), ({"email": "x"}, "#/email"), ({"tier": "gold"}, "#/tier"),
         ({"quota_size": -1}, "#/quota_size"), ({"quota_size": 2**63}, "#/quota_size"),
+        ({"quota_daily": -1}, "#/quota_daily"), ({"quota_daily": 2**63}, "#/quota_daily"),
+        ({"quota_daily": "1e3x"}, "#/quota_daily"),
         ({"quota_size": True}, "#/quota_size"), ({"limits": {"many": 1}}, "#/limits/many"),
         ({"limits": {"requests_per_day": 0}}, "#/limits/requests_per_day"),
         ({"limits": []}, "#/limits"), ({"display_name": {"a": 1}}, "#/display_name"),
@@ -185,13 +188,14 @@ def test_a_name_of_another_is_409_and_nobody_becomes_pending(admin_api, alice):
 
 
 @pytest.mark.parametrize("given", [{"tier": "trial"}, {"quota_size": None}, {"quota_size": 1},
+                                   {"quota_daily": 1},
                                    {"limits": {"requests_per_day": None}}], ids=str)  # fmt: skip
 def test_an_issuer_changes_profiles_and_gives_nothing(alice, given):
     issuer = client(make.service_key("issuer").secret)
 
     assert told(issuer.patch(place(alice), given)) == (403, "insufficient_scope")
     assert told(issuer.put(place(alice), {"username": "alice", **given}))[0] == 403
-    same = {"tier": "starter", "quota_size": 10 * 1024**3, "limits": {}}
+    same = {"tier": "starter", "quota_size": 10 * 1024**3, "quota_daily": None, "limits": {}}
     assert issuer.patch(place(alice), {"display_name": "A", **same}).status_code == 200
     assert client(make.service_key("admin").secret).patch(place(alice), given).status_code == 200
 

@@ -12,7 +12,7 @@ from apikeys.services.overrides import overrides_of, set_member_limits
 from momentry.common.errors import MomentryError
 from provisioning.services.members.change import change_member, update_profile
 
-RULES: Final = ("tier", "quota_size")
+RULES: Final = ("tier", "quota_size", "quota_daily")
 FROM_WORDPRESS: Final = (
     "This member's profile comes from WordPress: change it there, or rename the member."
 )
@@ -22,7 +22,7 @@ FROM_WORDPRESS: Final = (
 def edit_member(
     member: User, wanted: dict[str, Any], *, maker: Maker, versions: frozenset[int] | None = None
 ) -> None:
-    """All of it or nothing. ``wanted``: fields of a profile, ``tier``, ``quota_size``, ``limits``.
+    """All of it or nothing. ``wanted``: fields of a profile, RULES, ``limits``.
 
     MomentryError conflict for a profile that is WordPress's, and for a name that is somebody's;
     precondition_failed; insufficient_scope for a key that gives more than it holds.
