@@ -16,7 +16,7 @@ from videos import files
 from videos.api.callers import NAMING, NamesMember, meant_member
 from videos.api.inputs import FileInput, PathField, size_field
 from videos.models import Source
-from videos.services.registering import Registered, register
+from videos.services.registering import Arrival, Registered, receive
 
 NAMED: Final = OpenApiParameter(
     NAMING, str, OpenApiParameter.HEADER,
@@ -84,8 +84,7 @@ class Register(APIView):
 def registered(request: Request, member: User) -> Response:
     given = read(RegisterInput, request)
     path = given["path"]
-    done = register(
-        member,
+    came = Arrival(
         path,
         given["size"] if "size" in given else files.measure(member, path),
         sha256=given.get("sha256", ""),
@@ -94,7 +93,7 @@ def registered(request: Request, member: User) -> Response:
         processors=given.get("processors"),
         actor=actor_of(request),
     )
-    return answer(done)
+    return answer(receive(member, came))
 
 
 def answer(done: Registered) -> Response:

@@ -3,7 +3,7 @@ session kept for it ends here, whoever tells that the file has come.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -18,6 +18,10 @@ from videos.models import ProcessingJob, Upload, UploadState, Video
 from videos.services import daily
 from videos.services.jobs import cancel_open, create_job
 from videos.services.wake import waker
+
+LOOKED_AT: Final = (
+    "status", "is_staff", "quota_size", "quota_daily", "quota_used", "quota_reserved",
+)  # fmt: skip
 
 
 class Registered(NamedTuple):
@@ -38,9 +42,9 @@ class Arrival:
     location: str
     source: str
     processors: list[str] | None
-    priority: int
-    anyway: bool
-    actor: str
+    priority: int = 0
+    anyway: bool = False
+    actor: str = ""
 
 
 @transaction.atomic
@@ -64,6 +68,13 @@ def register(  # noqa: PLR0913  what a file's arrival has to say, by name
     MomentryError storage_quota_exceeded, member_suspended, invalid_input; nothing is written then.
     """
     came = Arrival(path, size, sha256, location, source, processors, priority, anyway, actor)
+    return receive(owner, came)
+
+
+def receive(owner: User | None, came: Arrival) -> Registered:
+    """As register(), in a transaction that its caller gives up on an error: a savepoint more costs
+    two questions of the database for each file."""
+    path, size, anyway = came.path, came.size, came.anyway
     if owner is None:
         return unowned(came)
     member = holder(owner, came)
@@ -88,7 +99,7 @@ def register(  # noqa: PLR0913  what a file's arrival has to say, by name
 def holder(owner: User, came: Arrival) -> User:
     """The member's row, locked to the end of the transaction before any of its videos: one order
     for everybody."""
-    member = User.objects.select_for_update(no_key=True).get(pk=owner.pk)
+    member = User.objects.select_for_update(no_key=True).only(*LOOKED_AT).get(pk=owner.pk)
     if not came.anyway and (member.status != Status.ACTIVE or member.is_staff):
         raise MomentryError("member_suspended")
     return member
