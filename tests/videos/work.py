@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.db import transaction
 from rest_framework.test import APIClient
 
 from apikeys.models import ApiKey, KeyType
@@ -15,7 +16,8 @@ CLAIM = "/api/v1/jobs/claim"
 def worker_secret(*scopes: str, name: str = "worker") -> str:
     held = list(scopes) or ["jobs:work"]
     key = ApiKey(name=name, key_type=KeyType.SERVICE, service_name=name, scopes=held)
-    return issue_secret(save_new(key, actor="test"))
+    with transaction.atomic():
+        return issue_secret(save_new(key, actor="test"))
 
 
 class Worker:
