@@ -11,8 +11,10 @@ class ProvisioningConfig(AppConfig):
         from provisioning import letters  # noqa: PLC0415  models load after the app registry
         from provisioning.services import homes, reconcile, sftpgo_drift, wordpress_drift  # noqa: PLC0415  as above
         from videos import files  # noqa: PLC0415  as above
+        from videos.services import importing  # noqa: PLC0415  as above
 
         letters.register()
         reconcile.register(wordpress_drift.WORDPRESS)
         reconcile.register(sftpgo_drift.SFTPGO)
         files.homes.register(homes.home_dir_of)
+        importing.keepers.register(homes.owners_of)

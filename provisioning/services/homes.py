@@ -1,5 +1,8 @@
 """Names and homes in SFTPGo: given to a member once, to nobody else ever."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -17,6 +20,12 @@ def home_dir_of(member: User) -> str | None:
     """As SFTPGo's file system has it."""
     accounts = SftpgoAccount.objects.filter(member=member)
     return accounts.values_list("home_dir", flat=True).first()
+
+
+def owners_of(directories: Sequence[str]) -> dict[str, UUID]:
+    """Whose homes these are, for those that are members' homes."""
+    rows = SftpgoAccount.objects.filter(home_dir__in=directories, member__purged_at=None)
+    return dict(rows.exclude(member=None).values_list("home_dir", "member_id"))
 
 
 @transaction.atomic
