@@ -10,6 +10,7 @@ from videos import paths
 LONGEST_NAME: Final = 255
 LONGEST_LOCATION: Final = 2048
 LARGEST: Final = 2**63 - 1
+MOST_BYTES: Final = 2**50  # of one file: what registration takes
 DONE: Final = 1  # 2 is an error, 3 a full quota
 PRE_UPLOAD: Final = "pre-upload"
 UPLOADS: Final = frozenset({"upload", "first-upload"})
@@ -63,7 +64,7 @@ def whole(told: Told, data: dict[str, Any]) -> Told:
         target=path(data, "virtual_target_path", "target_path") if needs_target else "",
         location=text(data, "path", LONGEST_LOCATION),
         target_location=text(data, "target_path", LONGEST_LOCATION) if needs_target else "",
-        size=number(data, "file_size", 0),  # absent for nothing: Go's omitempty
+        size=number(data, "file_size", 0, MOST_BYTES),  # absent for nothing: Go's omitempty
         status=number(data, "status", DONE),
         ns=number(data, "timestamp", 0),
     )
@@ -93,10 +94,10 @@ def is_storable(found: str) -> bool:
     return "\0" not in found and not any("\ud800" <= char <= "\udfff" for char in found)
 
 
-def number(data: dict[str, Any], name: str, default: int) -> int:
+def number(data: dict[str, Any], name: str, default: int, most: int = LARGEST) -> int:
     found = data.get(name)
     if found is None:
         return default
-    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= LARGEST:
-        raise paths.invalid(f"#/{name}", "Must be a whole number, not negative.")
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= most:
+        raise paths.invalid(f"#/{name}", f"Must be a whole number of at most {most}, not negative.")
     return found
