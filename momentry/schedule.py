@@ -16,6 +16,7 @@ BEAT: Final = {
     "purge-videos": {"task": "videos.tasks.purge_videos", "schedule": crontab("30", "3")},
     "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
     "hash-files": {"task": "videos.tasks.hash_files", "schedule": crontab("*/3")},
+    "recount-storage": {"task": "videos.tasks.recount_storage", "schedule": crontab("30", "4")},
     "file-events": {"task": "videos.tasks.forget_file_events", "schedule": crontab("10", "5")},
     "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
     "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},

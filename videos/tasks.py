@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apikeys.tasks import Daily
-from videos.services import filelog, hashing, leases, notices, purge, uploads
+from videos.services import filelog, hashing, leases, notices, purge, recount, uploads
 
 logger = logging.getLogger(__name__)
 ACTOR: Final = "schedule"
@@ -42,6 +42,18 @@ def hash_files() -> None:
     """Files that wait for their digest; told by whoever registers one, and swept."""
     if count := hashing.read_waiting(time.monotonic() + READING_SECONDS):
         logger.info("Read %d files.", count)
+
+
+@shared_task(base=Daily)
+def recount_storage() -> None:
+    """Members' bytes against their videos, set right; SFTPGo's are only compared."""
+    drifted = sum(1 for _ in recount.recount(actor=ACTOR))
+    logger.info("Set %d members' bytes right.", drifted)
+    for name, compare in recount.COMPARISONS.items():
+        try:
+            logger.info("%s counts otherwise for %d members.", name, sum(1 for _ in compare()))
+        except recount.UnknownError as error:
+            logger.warning("not compared", extra={"system": name, "error": str(error)})
 
 
 @shared_task(base=Daily)

@@ -116,6 +116,7 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
         "videos.tasks.expire_uploads": crontab(),
         "videos.tasks.expire_job_leases": crontab(),
         "videos.tasks.hash_files": crontab("*/3"),
+        "videos.tasks.recount_storage": crontab("30", "4"),
         "videos.tasks.forget_file_events": crontab("10", "5"),
     }  # fmt: skip
     assert set(entries) <= set(app.tasks)
