@@ -38,9 +38,13 @@ def post(api: Any, body: dict[str, Any] | bytes) -> Any:
 
 
 def hook_client() -> Any:
+    return client(hook_secret())
+
+
+def hook_secret() -> str:
     made = make.service_key("metrics")
     ApiKey.objects.filter(pk=made.key.pk).update(scopes=["hooks:sftpgo"])
-    return client(made.secret)
+    return made.secret
 
 
 def member(name: str = "alice", quota: int | None = 100) -> User:
