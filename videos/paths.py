@@ -6,6 +6,7 @@ from typing import Any, Final
 from momentry.common.errors import MomentryError
 
 LONGEST: Final = 1024  # characters, as videos.models.PATH_LENGTH
+LONGEST_BYTES: Final = 2048  # in UTF-8: with a home before it, it must fit into one index row
 LONGEST_NAME: Final = 255  # bytes in UTF-8: what file systems take for one name
 POINTER: Final = "#/path"
 
@@ -25,6 +26,8 @@ def clean(text: Any) -> str:
     for segment in path[1:].split("/"):
         if fault := fault_of(segment):
             raise refused(fault)
+    if len(path.encode()) > LONGEST_BYTES:
+        raise refused(f"has more than {LONGEST_BYTES} bytes")
     return path
 
 
