@@ -113,6 +113,13 @@ def test_only_active_members_are_told_and_others_once_they_are_active_again(
     assert stores(alice, 900, status=Status.ACTIVE) == 1
 
 
+def test_who_is_suspended_at_the_last_moment_is_not_told(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(quota_used=900, status=Status.SUSPENDED)
+
+    assert not notices.notify_member(alice.pk, actor="test")
+    assert told() == []
+
+
 def test_what_was_said_is_forgotten_also_of_who_is_gone(alice: User) -> None:
     stores(alice, 900)
 
@@ -147,6 +154,8 @@ def test_no_video_is_read_and_a_quiet_hour_is_one_statement(
     rows.video(alice)
     for number in range(20):
         stores(make.registered(f"m{number}", welcome=False).member, 900, quota_size=1000)
+    suspended = {"status": Status.SUSPENDED, "quota_used": 1000}
+    User.objects.filter(username="m7").update(**suspended)
 
     with django_assert_num_queries(1) as found:
         assert notices.notify_storage(actor="test") == 0
