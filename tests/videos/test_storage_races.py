@@ -73,6 +73,8 @@ def figures(database: Database, member: str) -> tuple[int, int]:
     """Used and reserved, which are what the rows add up to."""
     ((used, reserved, sizes, kept),) = database.fetch(COUNTED, member)
     assert (used, reserved) == (sizes, kept)
+    assert isinstance(used, int)
+    assert isinstance(reserved, int)
     return used, reserved
 
 
