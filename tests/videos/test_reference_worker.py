@@ -81,7 +81,7 @@ class House:
         return sum(1 for file in self.runs.iterdir() if file.name != "hang")
 
     def states(self) -> dict[str, int]:
-        return dict(self.own.fetch(STATES))  # type: ignore[arg-type]
+        return dict(self.own.fetch(STATES))
 
 
 @pytest.fixture

@@ -40,8 +40,8 @@ class Queue:
 
 class Client:
     def __init__(self, queue: Queue, waiters: waiting.Waiters) -> None:
-        self.sent: list[dict] = []
-        self.inbox: asyncio.Queue = asyncio.Queue()
+        self.sent: list[waiting.Message] = []
+        self.inbox: asyncio.Queue[waiting.Message] = asyncio.Queue()
         self.inbox.put_nowait({"type": "http.request", "body": b"{", "more_body": True})
         self.inbox.put_nowait({"type": "http.request", "body": b"}"})
         request = waiting.Request(queue.django, SCOPE, self.inbox.get, self.keep)
