@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models.functions import Now
 
-from videos.models import JobState, ProcessingJob
+from videos.models import ProcessingJob
 from videos.services.leases import expire_leases
 
 # Locks one job, and passes over those that others are just changing. What it locks is looked at
@@ -43,6 +42,10 @@ SELECT found.job_id
  LIMIT 1
 """
 TAKE: Final = """
+WITH at_work AS (
+    UPDATE videos_processingjob SET state = 'running', updated_at = statement_timestamp()
+     WHERE id = %(job)s AND state <> 'running'
+)
 UPDATE videos_processingstep
    SET state = 'running', lease = %(lease)s, last_lease = NULL, worker = %(worker)s,
        leased_until = statement_timestamp() + make_interval(secs => %(seconds)s),
@@ -113,10 +116,8 @@ def take_best(processors: Collection[str], worker: str, seconds: int) -> Claim |
         lease = uuid.uuid4()  # a secret between us and the worker: uuid7 says when it was made
         cursor.execute(TAKE, {**values, "job": row[0], "lease": lease})
         taken = cursor.fetchall()
-    rows = ProcessingJob.objects.filter(pk=row[0])
-    rows.exclude(state=JobState.RUNNING).update(state=JobState.RUNNING, updated_at=Now())
     return Claim(
-        rows.select_related("video").get(),
+        ProcessingJob.objects.select_related("video").get(pk=row[0]),
         lease,
         leased_until=taken[0][2],
         attempts={processor: attempts for processor, attempts, _ in sorted(taken)},
