@@ -155,10 +155,8 @@ def let_go(video: UUID) -> None:
 @transaction.atomic
 def postpone(claim: Claim, why: str) -> None:
     """A file that is not there at last keeps what is known of it."""
-    row = (
-        FileReading.objects.select_for_update().filter(video=claim.video, lease=claim.lease).first()
-    )
-    if row is None:
+    waiting = FileReading.objects.select_for_update().filter(video=claim.video, lease=claim.lease)
+    if lock(claim.video) is None or (row := waiting.first()) is None:
         return
     row.attempts += 1
     if row.attempts >= TRIES:
@@ -174,11 +172,10 @@ def postpone(claim: Claim, why: str) -> None:
 def finish(claim: Claim, size: int, digest: str) -> None:
     """Raises LostError."""
     owner = lock_owner(claim.video)
-    video = (
-        Video.objects.select_for_update(no_key=True).filter(pk=claim.video, deleted_at=None).first()
-    )
+    video = lock(claim.video)
     ours = FileReading.objects.select_for_update().filter(video=claim.video, lease=claim.lease)
-    if video is None or video.owner_id != owner or not ours.exists() or not is_same(video, claim):
+    is_known = video is not None and video.deleted_at is None and video.owner_id == owner
+    if video is None or not is_known or not ours.exists() or not is_same(video, claim):
         raise LostError
     if video.sha256 and video.sha256 != digest:
         given: dict[str, Any] = {
@@ -201,6 +198,11 @@ def lock_owner(video: UUID) -> UUID | None:
     if owner is not None:
         User.objects.select_for_update(no_key=True).only("pk").get(pk=owner)
     return owner
+
+
+def lock(video: UUID) -> Video | None:
+    """Videos before their readings, as whoever tells that a file was replaced."""
+    return Video.objects.select_for_update(no_key=True).filter(pk=video).first()
 
 
 def is_same(video: Video, claim: Claim) -> bool:
