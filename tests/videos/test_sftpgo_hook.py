@@ -111,6 +111,20 @@ def test_space_comes_back_once_and_the_file_is_gone(api, alice):
     assert set(ProcessingJob.objects.values_list("state", flat=True)) == {"cancelled"}
 
 
+@pytest.mark.parametrize(
+    "after",
+    [event("delete", "/a"), event("upload", "/a", file_size=1), renamed("/a", "/b"),
+     renamed("/b", "/a")],
+)  # fmt: skip
+def test_what_was_deleted_here_cannot_come_back_without_its_file(api, alice, after):
+    video = register(alice, "/a", 7, source=Source.REST, actor="test").video
+    Video.objects.filter(pk=video.pk).update(deleted_at=video.created_at)
+
+    tell(api, {**after, "timestamp": after["timestamp"] + 10**12})
+
+    assert Video.objects.get(pk=video.pk).file_gone
+
+
 def test_a_renamed_file_is_the_same_video(api, alice):
     video = tell(api, event("upload", "/a.mp4", file_size=40))["video"]
     tell(api, event("upload", "/b.mp4", file_size=30))

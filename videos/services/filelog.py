@@ -35,15 +35,22 @@ def take_in(tree: Tree, event: FileEvent, location: str) -> UUID | None:
     later = related(late, [happening(row) for row in later_than(tree, event)])
     if later:
         insert_late(tree, late, later)
-    elif late.action is Action.UPLOAD:
-        upload(tree, late, location)
-    elif late.action is Action.DELETE:
-        delete(tree, late)
     else:
-        rename(tree, late, location)
+        take_next(tree, late, location)
     for each in (late, *later):
         keep(each)
     return late.video
+
+
+def take_next(tree: Tree, told: Happening, location: str) -> None:
+    """Nothing happened since that it could matter to."""
+    filesteps.bury(tree, told.paths)
+    if told.action is Action.UPLOAD:
+        upload(tree, told, location)
+    elif told.action is Action.DELETE:
+        delete(tree, told)
+    else:
+        rename(tree, told, location)
 
 
 def later_than(tree: Tree, event: FileEvent) -> list[FileEvent]:

@@ -22,6 +22,14 @@ def drop(tree: Tree, video: Video) -> None:
     note(Kind.VIDEO_DELETED, video)
 
 
+def bury(tree: Tree, gone: tuple[str, ...]) -> None:
+    """Of videos that were deleted here while the file stayed: it is gone now, or another's."""
+    deleted = Video.objects.filter(owner=tree.owner, path__in=gone, file_gone=False)
+    if tree.owner is None:
+        deleted = deleted.filter(owner_label=tree.label)
+    deleted.exclude(deleted_at=None).update(file_gone=True, version=F("version") + 1)
+
+
 def bring_back(tree: Tree, video: Video, path: str, size: int) -> None:
     """It was dropped, but its file had been moved away before."""
     over = not tree.take(size)
