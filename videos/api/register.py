@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from accounts.models import User
 from apikeys.api import reference as ref
 from apikeys.api.answers import read
+from apikeys.api.storage import TellsStorage
 from momentry.common.idempotency import actor_of, run_once
 from videos import files
 from videos.api.callers import NAMING, NamesMember, meant_member
@@ -55,7 +56,7 @@ class RegisteredSerializer(serializers.Serializer[Any]):
     job_id = serializers.UUIDField(help_text="Its newest job's.")
 
 
-class Register(APIView):
+class Register(TellsStorage, APIView):
     """What was uploaded gets its owner."""
 
     scopes = {"POST": "videos:write"}

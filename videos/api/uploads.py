@@ -16,6 +16,7 @@ from accounts.models import User
 from apikeys.api import reference as ref
 from apikeys.api.answers import read
 from apikeys.api.filters import read_filters
+from apikeys.api.storage import TellsStorage
 from momentry.common.idempotency import actor_of, run_once
 from momentry.common.serializers import StrictSerializer
 from videos import files
@@ -54,7 +55,7 @@ class UploadSerializer(serializers.ModelSerializer[Upload]):
         read_only_fields = fields
 
 
-class UploadViewSet(ListModelMixin, GenericViewSet[Upload]):
+class UploadViewSet(TellsStorage, ListModelMixin, GenericViewSet[Upload]):
     """The calling member's upload sessions. Another member's is not there."""
 
     serializer_class = UploadSerializer
