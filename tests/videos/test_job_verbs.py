@@ -5,6 +5,7 @@ import uuid
 import pytest
 from django.contrib.auth.models import Permission
 
+from apikeys.models import ApiKey
 from events.models import Event
 from tests import make
 from tests.videos import jobs as given
@@ -89,9 +90,12 @@ def test_anothers_job_is_not_there(as_alice, verb):
     assert set(given.steps_of(foreign).values()) == {"queued"}
 
 
-def test_a_services_key_has_no_jobs_of_its_own(api):
-    nobodys = given.job()
+def test_a_services_key_has_no_jobs_of_its_own(api, alice):
+    nobodys, hers = given.job(), given.job(alice)
     api.credentials(HTTP_X_API_KEY=worker_secret("videos:write"))
+    ApiKey.objects.update(owner=alice)
+
+    assert api.post(f"{MINE}/{hers.pk}/cancel").status_code == 403
 
     assert api.post(f"{MINE}/{nobodys.pk}/cancel").status_code == 403
     assert api.post(f"{ANY}/{nobodys.pk}/cancel").status_code == 200
