@@ -47,8 +47,9 @@ class Tree:
 
     def location_of(self, path: str) -> str:
         """Where SFTPGo did not say it."""
-        if self.owner is not None:
-            return files.location_of(self.owner, path)
+        home = files.location_of(self.owner, path) if self.owner is not None else ""
+        if home or (self.owner is not None and not self.root):
+            return home
         return f"{self.root or self.label}{path}"
 
     def put(self, path: str, size: int, location: str) -> Registered:
