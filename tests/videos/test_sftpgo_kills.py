@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,12 @@ def live(stand_in: FileStandIn, username: str, random: Random) -> None:
             stand_in.rename(username, path, other)
 
 
+def wait_for_more(stand_in: FileStandIn) -> None:
+    """Or for the end of all work."""
+    heard = len(stand_in.told) + 25
+    within(20, lambda: len(stand_in.told) >= heard)
+
+
 def environment(house: Database, root: Path) -> dict[str, str]:
     sftp = {"SFTPGO_URL": "http://127.0.0.1:9", "SFTPGO_API_KEY": "key.of-sftpgo"}
     return {"DATABASE_URL": house.url, "SFTPGO_DATA_ROOT": str(root), **sftp}
@@ -129,8 +136,7 @@ def test_the_books_are_what_is_on_disk(house: Database, tmp_path: Path) -> None:
         ]
         threads = at_once(*people)
         for _ in range(3):
-            heard = len(stand_in.told) + 25
-            within(20, lambda heard=heard: len(stand_in.told) >= heard)
+            wait_for_more(stand_in)
             django.kill()
             django.start()
         for thread in threads:
@@ -146,7 +152,9 @@ def test_the_books_are_what_is_on_disk(house: Database, tmp_path: Path) -> None:
         place: len(content) for place, content in on_disk.items()
     }
     assert len(rows) == len(on_disk)
-    used = dict(house.fetch("SELECT username, quota_used FROM accounts_user WHERE NOT is_staff"))
+    used: dict[Any, Any] = dict(
+        house.fetch("SELECT username, quota_used FROM accounts_user WHERE NOT is_staff")
+    )
     for name in NAMES:
         sizes = [len(content) for (owner, _), content in on_disk.items() if owner == name]
         assert used[name] == sum(sizes) == stand_in.users[name]["used_quota_size"] <= QUOTA
