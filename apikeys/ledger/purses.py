@@ -162,7 +162,8 @@ class Purses:
             purse.left += units
             purse.counter, purse.held = counter, held
             purse.said = said
-            purse.free, purse.elsewhere = free, elsewhere
+            purse.free = free or 0  # NULL where only units went back: no limit was asked for
+            purse.elsewhere = elsewhere
             purse.low = purse.left // LOW
             purse.filled(needs[purse], clock)
             purse.asked = False

@@ -16,6 +16,7 @@ python3 manage.py up       start everything and print where it is (--help for op
 python3 manage.py restart  replace the processes of a running `up`; no request fails
 python3 manage.py test     lint, types and tests (--all for the slow ones too)
 python3 manage.py gateway  the public port alone (--workers N)
+python3 manage.py compile  the gateway's busiest modules, with a C compiler: it takes half the CPU
 python3 manage.py echo     the bundled echo upstream (--port N)
 python3 manage.py apikey   API keys: issue, batches, export, import (also api-key; --help)
 python3 manage.py upstream upstreams: list, show, create, update, delete, test (--help)
@@ -31,7 +32,8 @@ OWN: Final = {
     "restart": "momentry.supervisor.restart",
     "echo": "momentry.supervisor.echo",
     "test": "momentry.supervisor.checks",
-    "gateway": "proxy.gateway.server",
+    "gateway": "proxy.gateway.__main__",
+    "compile": "momentry.supervisor.compiling",
     "generate_secret": "momentry.common.crypto.generate",
 }
 

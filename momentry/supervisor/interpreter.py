@@ -11,7 +11,7 @@ from momentry.supervisor.errors import CannotStartError
 from momentry.supervisor.places import DEVELOPMENT, ROOT, RUNTIME, VENV, venv_python
 from momentry.supervisor.requirements import installed_here
 
-BUILDERS: Final = {"up": RUNTIME, "test": DEVELOPMENT}
+BUILDERS: Final = {"up": RUNTIME, "test": DEVELOPMENT, "compile": DEVELOPMENT}
 
 
 def enter(command: str, argv: list[str]) -> None:

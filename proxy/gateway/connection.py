@@ -36,7 +36,7 @@ TCP_CLOSE_WAIT: Final = 8
 TCP_INFO: Final = getattr(socket, "TCP_INFO", 0)
 
 
-class Connection(asyncio.Protocol, ABC):
+class Connection(ABC):
     __slots__ = (
         "buffer",
         "core",

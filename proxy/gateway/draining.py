@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from proxy.gateway.client_side import ClientSide
 from proxy.gateway.core import Core
@@ -77,10 +77,16 @@ async def until_ready(core: Core, say: Callable[[str], None]) -> None:
 
 async def listen(core: Core, listeners: Iterable[socket.socket]) -> list[asyncio.Server]:
     """From now on we accept."""
+    protocols = protocols_of(core)
     return [
-        await core.loop.create_server(lambda: ClientSide(core), sock=listener, backlog=BACKLOG)
+        await core.loop.create_server(protocols, sock=listener, backlog=BACKLOG)
         for listener in listeners
     ]
+
+
+def protocols_of(core: Core) -> Callable[[], asyncio.Protocol]:
+    """They have all its methods and are none by type: what inherits from Python is not compiled."""
+    return lambda: cast("asyncio.Protocol", ClientSide(core))
 
 
 async def drain(
@@ -132,4 +138,4 @@ async def accept_waiting(core: Core, listener: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while True:
             accepted, _ = listener.accept()
-            await core.loop.connect_accepted_socket(lambda: ClientSide(core), accepted)
+            await core.loop.connect_accepted_socket(protocols_of(core), accepted)

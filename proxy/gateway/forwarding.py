@@ -73,7 +73,7 @@ def forward_to_django(exchange: "Exchange") -> None:
     if (exchange.head.content_length or 0) > DJANGO_MAX_BODY:
         exchange.fail("body_too_large")
         return
-    exchange.max_body = DJANGO_MAX_BODY
+    exchange.max_body = float(DJANGO_MAX_BODY)
     signed = b"" if verdict is None else sign(exchange, verdict)
     exchange.pool = exchange.core.django
     exchange.block = to_django(

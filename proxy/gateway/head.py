@@ -64,7 +64,7 @@ class BadMessage(Exception):
         super().__init__(f"{code}: {detail}")
 
 
-@dataclass(slots=True)
+@dataclass  # slots of dataclasses are not for the compiler
 class RequestHead:
     """One request; everything is as received but for the names (lower case) and outer blanks."""
 

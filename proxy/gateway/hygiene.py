@@ -31,7 +31,7 @@ NAMELESS: Final = b"= \t\x85\xa0"
 Parts = list[bytes]
 
 
-@dataclass(slots=True)
+@dataclass
 class Caller:
     """Who asks, as the upstream is told. Empty ids are not sent."""
 

@@ -158,16 +158,16 @@ class LogWriter:
         try:
             with self.link.limited():
                 await self.write_batch(batch)
-        except psycopg.errors.CheckViolation as error:
-            return await self.make_partitions(batch, error)
-        except POISON as error:
-            self.split(batch, error)
-        except FAILURES as error:
-            await self.stumble(error)
+        except psycopg.errors.CheckViolation as missing:
+            return await self.make_partitions(batch, missing)
+        except POISON as refused:
+            self.split(batch, refused)
+        except FAILURES as failure:
+            await self.stumble(failure)
             return False
-        except Exception as error:  # noqa: BLE001 - a defect costs a row, not the log
-            await self.stumble(error)
-            self.split(batch, error)
+        except Exception as defect:  # noqa: BLE001 - a defect costs a row, not the log
+            await self.stumble(defect)
+            self.split(batch, defect)
         else:
             self.ring.done(len(self.pending.popleft().rows))
             self.metrics.counts[ROWS_WRITTEN] += len(batch.rows)

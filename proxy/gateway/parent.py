@@ -14,6 +14,7 @@ from typing import Final
 
 from momentry.common import notify
 from proxy.gateway import forking
+from proxy.gateway.compiled import what_runs
 from proxy.gateway.core import logger
 from proxy.gateway.handover import NEVER, Process
 from proxy.gateway.metrics import CRASHES, PLACES, RESTARTS, Metrics
@@ -72,9 +73,8 @@ class Parent:
         gc.collect()
         gc.freeze()  # the children's collectors leave the shared pages alone
         place = f"[{self.settings.bind}]" if ":" in self.settings.bind else self.settings.bind
-        logger.info(
-            "listening on http://%s:%d, %d processes", place, self.settings.port, len(self.slots)
-        )
+        told = (place, self.settings.port, len(self.slots), what_runs())
+        logger.info("listening on http://%s:%d, %d processes, %s", *told)
         self.step(monotonic())
         while not self.stopping or self.processes:
             pipes = {p.pipe: p for p in self.processes.values() if p.pipe >= 0}

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from random import uniform
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from proxy.gateway.egress import Egress
 from proxy.gateway.resolver import Resolver
@@ -156,12 +156,13 @@ class Pool:
     async def connect(self, address: str) -> UpstreamSide:
         side = UpstreamSide(self, address)
         place = self.endpoint
+        protocol = cast("asyncio.Protocol", side)  # by its methods
         try:
             if place.path:
-                await self.loop.create_unix_connection(lambda: side, place.path)
+                await self.loop.create_unix_connection(lambda: protocol, place.path)
             else:
                 await self.loop.create_connection(
-                    lambda: side,
+                    lambda: protocol,
                     address,
                     place.port,
                     ssl=self.context,

@@ -34,7 +34,7 @@ class Status(NamedTuple):
     line: bytes
 
 
-@dataclass(slots=True)
+@dataclass
 class ResponseHead:
     """One answer. A body is sized by content_length, else chunked, else until_close."""
 

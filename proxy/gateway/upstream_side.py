@@ -23,7 +23,7 @@ TUNNEL: Final = 5
 MAX_INTERIM: Final = 16  # 1xx answers before the real one
 
 
-class UpstreamSide(asyncio.Protocol):
+class UpstreamSide:
     """Serves one exchange at a time; tells it what arrives, and that the connection ended."""
 
     __slots__ = (
@@ -92,8 +92,8 @@ class UpstreamSide(asyncio.Protocol):
             self.read(exchange, data)
         except BadMessage as error:
             exchange.upstream_failed(error.detail)
-        except Exception as error:  # noqa: BLE001  one connection must not end the process
-            exchange.broke(error)
+        except Exception as defect:  # noqa: BLE001  one connection must not end the process
+            exchange.broke(defect)
 
     def read(self, exchange: "Exchange", data: bytes) -> None:
         if self.phase != HEAD:

@@ -23,7 +23,7 @@ class Gateway:
         self, environment: dict[str, str], workers: int = 1, stdin: int | None = None
     ) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "proxy.gateway.server", "--workers", str(workers)],
+            [sys.executable, "-m", "proxy.gateway", "--workers", str(workers)],
             env=environment,
             stdin=stdin,
             stdout=subprocess.PIPE,
@@ -121,7 +121,7 @@ def environment(**given: str) -> dict[str, str]:
     """The tests' own secrets, nothing else of the caller's settings."""
     kept = (
         "PATH", "HOME", "ENCRYPTION_KEY", "API_KEY_PEPPERS", "ADMIN_TOKEN", "MOMENTRY_ENV",
-        "REDIS_URL", "RATE_LIMIT_MAX_ATTEMPTS",
+        "REDIS_URL", "RATE_LIMIT_MAX_ATTEMPTS", "GATEWAY_COMPILED",
     )  # fmt: skip
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
     return inherited | {"PORT": "0", "PYTHONUNBUFFERED": "1"} | given
