@@ -1,6 +1,5 @@
 """Django's settings, all from the environment; docs/configuration.md has one row for each name."""
 
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -39,17 +38,13 @@ API_KEY_HASHER = env.choice("API_KEY_HASHER", "hmac-sha256", ("hmac-sha256", "ar
 
 DEFAULT_TIER = env.text("DEFAULT_TIER", "starter")
 QUOTA_TIMEZONE = env.text("QUOTA_TIMEZONE", "UTC")
-CLAIM_LINK_TTL = timedelta(
-    seconds=env.integer("CLAIM_LINK_TTL_SECONDS", 604_800, low=60, high=31_536_000)
-)
-KEY_ROTATION_GRACE = timedelta(
-    seconds=env.integer("KEY_ROTATION_GRACE_SECONDS", 86_400, low=0, high=2_592_000)
-)
+CLAIM_LINK_TTL = env.seconds("CLAIM_LINK_TTL_SECONDS", 604_800, low=60, high=31_536_000)
+KEY_ROTATION_GRACE = env.seconds("KEY_ROTATION_GRACE_SECONDS", 86_400, low=0, high=2_592_000)
 LINK_BY_EMAIL = env.boolean("LINK_BY_EMAIL", False)
 MEMBER_PURGE_AFTER, KEY_PURGE_AFTER, VIDEO_PURGE_AFTER, MEMBER_PURGE_VIDEOS = read_purges(env)
 RATE_LIMIT_MAX_ATTEMPTS = env.integer("RATE_LIMIT_MAX_ATTEMPTS", 5, low=1, high=100_000)
 RATE_LIMIT_WINDOW_SECONDS = env.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1, high=86_400)
-UPLOAD_TTL = timedelta(seconds=env.integer("UPLOAD_TTL_SECONDS", 86_400, low=60, high=2_592_000))
+UPLOAD_TTL = env.seconds("UPLOAD_TTL_SECONDS", 86_400, low=60, high=2_592_000)
 LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
 WORDPRESS_EXCLUDED_ROLES = frozenset(env.words("WORDPRESS_EXCLUDED_ROLES"))
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")

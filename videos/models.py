@@ -12,9 +12,7 @@ from videos.indexes import newest
 from videos.noticemodels import StorageNotice
 
 __all__ = ["FileEvent", "FileReading", "StorageNotice"]
-PATH_LENGTH = 1024
-NAME_LENGTH = 255
-WORKER_LENGTH = 100
+PATH_LENGTH, NAME_LENGTH, WORKER_LENGTH = 1024, 255, 100
 
 
 class Source(models.TextChoices):

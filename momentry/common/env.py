@@ -7,6 +7,7 @@ A bad value raises ConfigurationError, which names the variable and never repeat
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -61,6 +62,9 @@ class Environment:
         if not low <= number <= high:
             fail(name, f"must be between {low} and {high}.")
         return number
+
+    def seconds(self, name: str, default: int, *, low: int, high: int) -> timedelta:
+        return timedelta(seconds=self.integer(name, default, low=low, high=high))
 
     def number(self, name: str, default: float, *, low: float, high: float) -> float:
         try:

@@ -5,7 +5,6 @@ written, at twice the CPU.
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -57,7 +56,7 @@ def main(argv: list[str]) -> int:
 
 def demand_compiler() -> None:
     header = Path(sysconfig.get_path("include"), "Python.h")
-    named = (os.environ.get("CC") or str(sysconfig.get_config_var("CC"))).split()[0]
+    named = str(sysconfig.get_config_var("CC")).split()[0]
     if shutil.which(named) is None or not header.exists():
         raise CannotStartError(
             f"It needs a C compiler ({named}) and Python's headers ({header}): on Debian, "

@@ -22,8 +22,8 @@ MODULES: Final = {
     "apikeys.requestlog": "lastuse row",
     "proxy.gateway": (
         "answering answers attempts blocks chunked client_side connection core exchange facts"
-        " fence forwarding head health hygiene leaving lines logwriter metrics passages pool record"
-        " response ring upstream_side"
+        " fence forwarding head health hygiene leaving lines logwriter metrics passages pool"
+        " probing record response ring upstream_side"
     ),
 }
 NAMES: Final = tuple(f"{at}.{name}" for at, names in MODULES.items() for name in names.split())

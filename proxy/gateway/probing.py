@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from momentry.common.ids import uuid7_text
 from proxy.gateway.clients import Client
+from proxy.gateway.exchange import Exchange
 from proxy.gateway.facts import NEVER
 from proxy.gateway.head import Fields, RequestHead, parse_request
 from proxy.gateway.hygiene import Caller, to_upstream
@@ -29,10 +30,11 @@ NOBODY: Final = Client(address="127.0.0.1", scheme=b"http", host=b"")
 HEAD: Final = b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-class Probe:
-    """What an upstream's side calls as the answer comes: an exchange without a client."""
+class Probe(Exchange):
+    """What an upstream's side calls as the answer comes: an exchange without a client, of which
+    nothing is there but what a side asks for."""
 
-    __slots__ = ("done", "head", "nonce", "request_sent", "tunnel")
+    __slots__ = ("done",)
 
     def __init__(self, loop: asyncio.AbstractEventLoop, head: RequestHead) -> None:
         self.head = head
@@ -112,7 +114,7 @@ async def answer_of(
 ) -> int:
     """The status, or 0 for no answer that could be read in time."""
     probe = Probe(core.loop, parse_request(HEAD % upstream.health_path))
-    side.start(probe)  # type: ignore[arg-type]  # as much of an exchange as a side needs
+    side.start(probe)
     caller = Caller(uuid7_text().encode(), NOBODY)
     side.transport.write(to_upstream(probe.head, probe.head.path, target.destination, caller))
     try:

@@ -129,7 +129,7 @@ def dockerfile() -> str:
 def copied() -> list[str]:
     """What the Dockerfile copies of the tree."""
     lines = re.findall(r"^COPY (?!--from)(.+)$", dockerfile(), re.MULTILINE)
-    return [source for line in lines for source in line.split()[:-1]]
+    return list(dict.fromkeys(source for line in lines for source in line.split()[:-1]))
 
 
 def build(image: Path) -> None:

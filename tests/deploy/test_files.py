@@ -24,6 +24,18 @@ def test_the_image_has_every_package_of_ours():
     assert packages - set(copied()) == set()
 
 
+def test_the_image_has_the_machine_code_of_what_it_copies():
+    before, rest = dockerfile().split(" AS machine-code\n")
+    stage, image = rest.split("\nFROM ")
+    sources = re.findall(r"^COPY (\w+) \./\w+$", stage, re.MULTILINE)
+
+    assert before.splitlines()[-1] == f"FROM {image.splitlines()[0]}", (
+        "another Python's is not used"
+    )
+    assert sorted(sources) == sorted(re.findall(r"^COPY (\w+) \./\w+$", image, re.MULTILINE))
+    assert "COPY --from=machine-code /app/var/compiled ./var/compiled" in image
+
+
 def test_the_image_runs_as_nobody_in_particular_and_stops_on_sigterm():
     text = dockerfile()
 

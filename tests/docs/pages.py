@@ -11,7 +11,17 @@ DOCS: Final = ROOT / "docs"
 PACKAGES: Final = (
     "momentry", "accounts", "apikeys", "events", "provisioning", "proxy", "videos",
 )  # fmt: skip
-READERS: Final = {"text", "integer", "number", "boolean", "words", "choice", "url", "has"}
+READERS: Final = {
+    "text",
+    "integer",
+    "seconds",
+    "number",
+    "boolean",
+    "words",
+    "choice",
+    "url",
+    "has",
+}
 ENVIRONMENTS: Final = re.compile(r"\b(environ|environment|Environment|env|given)\b")
 NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 FOREIGN: Final = {"PATH", "LD_LIBRARY_PATH", "DJANGO_SETTINGS_MODULE", "NOTIFY_SOCKET"}

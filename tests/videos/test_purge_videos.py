@@ -209,7 +209,7 @@ def test_the_nightly_task_does_the_same(alice):
     assert events().get().actor == "schedule"
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_two_purges_at_once_end_each_video_once(alice):
     delete(*(video(alice, f"{number}.mp4", 1) for number in range(6)))
     start, counts = threading.Barrier(3), []
