@@ -17,6 +17,7 @@ from proxy.gateway import connection
 from proxy.gateway.client_side import ClientSide
 from proxy.gateway.connection import Connection
 from proxy.gateway.core import Core
+from proxy.gateway.draining import protocols_of
 from proxy.gateway.fence import Fence
 from proxy.gateway.logwriter import LogWriter
 from proxy.gateway.metrics import Metrics
@@ -41,7 +42,7 @@ async def connected() -> AsyncIterator[tuple[Connection, Reader, Writer]]:
     # Open routes ask the door for nothing but IP rules.
     core.door = AsyncDoor(None, None, None, None, None, None, None)
     core.door.rules.replace([], "read")
-    server = await loop.create_server(lambda: ClientSide(core), "127.0.0.1", 0)
+    server = await loop.create_server(protocols_of(core), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     await asyncio.sleep(0.05)
     (client,) = core.clients
