@@ -24,6 +24,7 @@ from provisioning.services.members import delete_member
 from proxy.models import Price, Target, UpstreamModel
 from tests import make
 from tests.apikeys import logs
+from tests.apikeys.films import Films, is_members_alone
 from tests.docs.pages import page, table_rows
 from tests.provisioning.gitea import Gitea
 
@@ -46,10 +47,7 @@ class Route(NamedTuple):
         return f"{self.method} {self.path}"
 
 
-@cache
-def gitea() -> Gitea:
-    """One for all: it has nothing that a call could change."""
-    return Gitea()
+gitea = cache(Gitea)  # one for all: it has nothing that a call could change
 
 
 def routes() -> Iterator[Route]:
@@ -100,7 +98,8 @@ class Caller:
 
     def key(self, route: Route) -> str:
         refused = self.by_scope(route)
-        return refused or ("permission_denied" if route.path.startswith("/api/v1/me/") else "")
+        is_members = route.path.startswith("/api/v1/me/") or is_members_alone(route.path)
+        return refused or ("permission_denied" if is_members else "")
 
     def by_scope(self, route: Route) -> str:
         held = route.scope == "none" or holds(self.scopes, route.scope)
@@ -123,9 +122,11 @@ class House:
     twin: User = field(init=False)
     token: ExternalToken = field(init=False)
     task: ProvisioningTask = field(init=False)
+    films: Films = field(init=False)
 
     def __post_init__(self) -> None:
         delete_member(self.gone, actor="test")
+        self.films = Films(self.alice)
         self.twin = make.member("Alice", email="", site=make.site(), wordpress_id=1)
         self.task = ProvisioningTask.objects.create(
             member=self.alice, system=System.SFTPGO, state=TaskState.DEAD
@@ -163,6 +164,7 @@ class House:
         found = next((pk for start, pk in names.items() if route.path.startswith(start)), "")
         slug = next((slug for start, slug in slugs.items() if route.path.startswith(start)), "")
         found = {"restore": self.gone.pk, "merge": self.twin.pk}.get(verb_of(route), found)
+        found = self.films.thing(route.path, caller.own_key) or found
         path = route.path.replace("{id}", str(found)).replace("{slug}", slug)
         return path.replace("{target_id}", str(self.target.pk))
 
@@ -204,7 +206,7 @@ class House:
             "POST /api/v1/keys/verify": {"key": "x"},
             "POST /api/v1/keys/settle": {"hold": self.hold_of(caller)},
         }
-        return bodies.get(str(route), {})
+        return self.films.body(str(route)) or bodies.get(str(route), {})
 
     def hold_of(self, caller: Caller) -> str:
         """One that keys/verify gave this caller."""
@@ -219,10 +221,8 @@ def verb_of(route: Route) -> str:
 
 
 def cast() -> list[Caller]:
-    bob, trial = (
-        make.key(make.member("bob", tier="enterprise")),
-        make.key(make.member("tim", tier="trial")),
-    )
+    bob = make.key(make.member("bob", tier="enterprise"))
+    trial = make.key(make.member("tim", tier="trial"))
     stopped = make.key(make.member("dora"))
     ApiKey.objects.filter(pk=stopped.key.pk).update(disabled_at=timezone.now())
     member = {"kind": "member", "scopes": MEMBER_SCOPES}
