@@ -1,5 +1,6 @@
 """What the routes of videos are asked about: made for each call, as its verb needs it."""
 
+import itertools
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ MEMBERS = tuple(f"{V1}{name}" for name in ("videos", "jobs", "uploads", "registe
 WORK = ("claim", "heartbeat", "results", "complete", "fail", "release")
 WORKED_ON = ("heartbeat", "results", "complete", "fail", "release")
 ACTOR = "test"
+numbers = itertools.count(1)
 
 
 def is_members_alone(path: str) -> bool:
@@ -39,7 +41,8 @@ class Films:
         owner = ApiKey.objects.get(pk=key_id).owner if key_id else None
         if resource == "uploads":
             return uploads.start(owner or self.member, "/coming.mp4", 1).upload.pk
-        made = register(owner or self.member, "/a.mp4", 1, source=Source.REST, actor=ACTOR)
+        path = f"/{next(numbers)}.mp4"
+        made = register(owner or self.member, path, 1, source=Source.REST, actor=ACTOR)
         return self.video(made.video, verb) if resource == "videos" else self.job(made.job, verb)
 
     def video(self, video: Video, verb: str) -> UUID:
@@ -53,6 +56,7 @@ class Films:
         if verb in WORKED_ON:
             found = queue.claim(Processor.values, worker="w", seconds=60, actor=ACTOR)
             assert found is not None
+            assert found.job == job
             self.lease = str(found.lease)
             for name in Processor.values if verb == "complete" else ():
                 holder = Holder(job.pk, found.lease, ACTOR)

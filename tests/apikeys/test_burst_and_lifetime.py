@@ -5,6 +5,7 @@ import time
 import pytest
 from django.db import DataError, OperationalError
 
+from accounts.models import DEFAULT_STORAGE_BYTES
 from apikeys.gate.effects import Enter, Take
 from apikeys.models import Counter, LimitOverride, RequestLimit
 from apikeys.services import gate
@@ -64,8 +65,10 @@ def test_a_sequence_of_calls_never_meets_its_own_slot(api):
     answers = [api.get(ME, HTTP_X_API_KEY=secret) for _ in range(10)]
 
     assert [code(answer) for answer in answers] == [""] * 10
-    assert answers[0]["RateLimit-Policy"] == '"concurrent";q=1;qu="concurrent-requests"'
-    assert answers[0]["RateLimit"] == '"concurrent";r=0'
+    policy, _, storage = answers[0]["RateLimit-Policy"].partition(", ")
+    assert policy == '"concurrent";q=1;qu="concurrent-requests"'
+    assert storage == f'"storage";q={DEFAULT_STORAGE_BYTES};qu="content-bytes"'
+    assert answers[0]["RateLimit"] == f'"concurrent";r=0, "storage";r={DEFAULT_STORAGE_BYTES}'
     assert answers[0]["X-RateLimit-Limit"] == "1"
     assert "X-RateLimit-Reset" not in answers[0]
 

@@ -10,13 +10,14 @@ from django.apps import apps
 from drf_spectacular.generators import SchemaGenerator
 
 from apikeys.models import ApiKey
+from tests.apikeys.films import is_members_alone
 from tests.apikeys.roles import Caller, House, Route, bearer, call, cast, routes
 
 pytestmark = pytest.mark.django_db
 MODELS = ("apikeys.ApiKey", "apikeys.KeyTemplate", "apikeys.Tier", "apikeys.Grant",
           "apikeys.IpRule", "accounts.User", "proxy.Upstream", "proxy.Target")  # fmt: skip
 # SFTPGo writes these bodies, and its later versions may say more in them.
-FOREIGN = {"POST /api/v1/hooks/sftpgo/auth"}
+FOREIGN = {"POST /api/v1/hooks/sftpgo", "POST /api/v1/hooks/sftpgo/auth"}
 WRITES = [route for route in routes() if route.method != "GET" and str(route) not in FOREIGN]
 
 
@@ -61,7 +62,8 @@ def columns() -> set[str]:
 def caller_of(route: Route) -> Caller:
     if route.path.startswith("/api/v1/admin/"):
         return Caller("token", bearer(os.environ["ADMIN_TOKEN"]))
-    name = "member" if route.path.startswith("/api/v1/me") else "admin"
+    is_members = route.path.startswith("/api/v1/me") or is_members_alone(route.path)
+    name = "member" if is_members else "admin"
     return next(caller for caller in cast() if caller.name == name)
 
 
