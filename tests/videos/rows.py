@@ -5,6 +5,7 @@ import itertools
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
@@ -16,6 +17,7 @@ from videos.models import (
     Source,
     StepState,
     Upload,
+    UploadState,
     Video,
 )
 
@@ -49,4 +51,8 @@ def upload(owner: User, **given: Any) -> Upload:
         "path": f"/on its way {next(numbers)}.mp4", "size": 2_097_152,
         "expires_at": timezone.now() + timedelta(days=1),
     }  # fmt: skip
-    return Upload.objects.create(owner=owner, **{**values, **given})
+    made = Upload.objects.create(owner=owner, **{**values, **given})
+    if made.state == UploadState.OPEN:
+        kept = F("quota_reserved") + made.size
+        User.objects.filter(pk=owner.pk).update(quota_reserved=kept)
+    return made
