@@ -81,6 +81,7 @@ def test_what_was_kept_and_never_came_is_free_again(member):
     storage.release(member.pk, 100)
 
     storage.take(member.pk, 100)
+    assert figures(member) == (100, 100, 0)
 
 
 @pytest.mark.parametrize("given", [{"status": Status.SUSPENDED}, {"is_staff": True}])

@@ -60,11 +60,8 @@ def test_no_fault_tells_it(gateway: Gateway, database: Database, way: str) -> No
             server.on(path, script)
             server.on(f"/well{path}", script)
         secret = f"user:{SECRET}" if way == "basic" else SECRET
-        given: dict[str, Any] = {
-            "first_byte_timeout_ms": 300,
-            "idle_timeout_ms": 300,
-            "max_response_bytes": 5000,
-        }
+        given: dict[str, Any] = {"first_byte_timeout_ms": 300, "idle_timeout_ms": 300}
+        given |= {"max_response_bytes": 5000}
         given |= {"failure_threshold": 3, "health_path": "/babbles", "health_interval_ms": 500}
         with database.rows():
             base_url = f"http://127.0.0.1:{server.port}"

@@ -115,6 +115,23 @@ def read_all(house: Database, given: dict[str, str], place: Path) -> None:
     assert reader.wait(timeout=60) == 0, (place / "hash.log").read_text()
 
 
+def balanced(house: Database, stand_in: FileStandIn, on_disk: dict[tuple[str, str], bytes]) -> None:
+    rows = house.fetch(LIVE)
+    assert {(name, path): size for name, path, size, *_ in rows} == {
+        place: len(content) for place, content in on_disk.items()
+    }
+    assert len(rows) == len(on_disk)
+    used: dict[Any, Any] = dict(
+        house.fetch("SELECT username, quota_used FROM accounts_user WHERE NOT is_staff")
+    )
+    for name in NAMES:
+        sizes = [len(content) for (owner, _), content in on_disk.items() if owner == name]
+        assert used[name] == sum(sizes) == stand_in.users[name]["used_quota_size"] <= QUOTA
+    done = [event for event in stand_in.told if event["status"] == 1]
+    assert house.fetch("SELECT count(*) FROM videos_fileevent") == [(len(done),)]
+    assert house.fetch(ORPHANS) == []
+
+
 def test_the_books_are_what_is_on_disk(house: Database, tmp_path: Path) -> None:
     root = tmp_path / "data"
     root.mkdir()
@@ -147,21 +164,7 @@ def test_the_books_are_what_is_on_disk(house: Database, tmp_path: Path) -> None:
     on_disk = {
         (name, path): content for name in NAMES for path, content in stand_in.files(name).items()
     }
-    rows = house.fetch(LIVE)
-    assert {(name, path): size for name, path, size, *_ in rows} == {
-        place: len(content) for place, content in on_disk.items()
-    }
-    assert len(rows) == len(on_disk)
-    used: dict[Any, Any] = dict(
-        house.fetch("SELECT username, quota_used FROM accounts_user WHERE NOT is_staff")
-    )
-    for name in NAMES:
-        sizes = [len(content) for (owner, _), content in on_disk.items() if owner == name]
-        assert used[name] == sum(sizes) == stand_in.users[name]["used_quota_size"] <= QUOTA
-    done = [event for event in stand_in.told if event["status"] == 1]
-    assert house.fetch("SELECT count(*) FROM videos_fileevent") == [(len(done),)]
-    assert house.fetch(ORPHANS) == []
-
+    balanced(house, stand_in, on_disk)
     read_all(house, given, tmp_path)
     digests = {(name, path): digest for name, path, _, digest, _ in house.fetch(LIVE)}
     assert digests == {
