@@ -41,9 +41,10 @@ Apply = Callable[[tuple[Change, ...]], Awaitable[None]]
 
 
 class DatabaseTime:
-    """What time the database says it is, by our own clock and what renewals said: ahead of it, so
-    that nothing lives a moment longer, by one round trip at most, of the last KEPT_SECONDS the
-    shortest; else whatever a slow one takes would be missing from a key's life."""
+    """What time the database says it is, by our own clock and what renewals said: ahead of it by
+    one round trip at most, of the last KEPT_SECONDS the shortest; else whatever a slow one takes
+    would be missing from a key's life. Where the database's clock is slewed, or steps on by less
+    than the round trips since, it may be behind by so much until an answer tells."""
 
     __slots__ = ("ahead", "until")
 
