@@ -177,7 +177,7 @@ def from_row(row: tuple[Any, ...]) -> KeySnapshot:
         tiers=tuple(slug for slug in (row[11], row[14]) if slug),
         metadata_bytes=row[22],
         grace_ends_at=row[23],
-        generation=row[24] or 0,
+        generation=int(row[24] or 0),
         has_models=has_models,
     )
 

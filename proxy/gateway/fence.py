@@ -167,7 +167,8 @@ class Fence:
         values = {"process": self.process, "applied": self.applied, "lease": self.lease}
         row = await self.ask(connection, sql.RENEW, values)
         heard = clock()
-        generation, now, era = row[0]
+        number, now, era = row[0]
+        generation = int(number)  # whatever number the column may hold
         is_behind: bool = generation != self.applied or era != self.era
         if is_behind:
             await self.apply(await self.changes(connection, generation, era))
