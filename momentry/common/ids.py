@@ -6,7 +6,7 @@ import uuid
 from typing import Final
 
 BLOCK: Final = 4096  # bytes asked of the system at once: each asking costs as much as an id
-DIGITS: Final = 20  # of an id's random part, of which 74 bits count
+DIGITS: Final = 16  # of an id's random part, of which 62 bits count
 VARIANT: Final = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 tails: Final[list[str]] = []  # each is taken once, by whichever thread comes first
@@ -14,7 +14,8 @@ os.register_at_fork(after_in_child=tails.clear)  # or two processes would make t
 
 
 def uuid7() -> uuid.UUID:
-    """48 bits of Unix milliseconds, then 74 random bits."""
+    """48 bits of Unix milliseconds, 12 of what is beyond them (RFC 9562 §6.2, method 3: what one
+    process makes one after the other sorts so), then 62 random bits."""
     return uuid.UUID(uuid7_text())
 
 
@@ -24,8 +25,9 @@ def uuid7_text() -> str:
         tail = tails.pop()
     except IndexError:
         tail = refill()
-    milliseconds = time.time_ns() // 1_000_000
-    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{tail}"
+    milliseconds, beyond = divmod(time.time_ns(), 1_000_000)
+    fraction = beyond * 4096 // 1_000_000
+    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{fraction:03x}-{tail}"
 
 
 def refill() -> str:
@@ -36,9 +38,7 @@ def refill() -> str:
 
 
 def tail_of(digits: str, place: int) -> str:
-    """What follows the version; a digit's two bits beside the variant are lost."""
-    fixed, middle = VARIANT[digits[place + 3]], place + 4
-    return (
-        f"{digits[place : place + 3]}-{fixed}{digits[middle : middle + 3]}-"
-        + (digits[middle + 3 : middle + 15])
-    )
+    """The last two groups; a digit's two bits beside the variant are lost."""
+    middle = place + 1
+    fixed = VARIANT[digits[place]]
+    return f"{fixed}{digits[middle : middle + 3]}-{digits[middle + 3 : middle + 15]}"

@@ -44,7 +44,7 @@ HURRIED = """
 SELECT count(*) FROM django_celery_beat_periodictask
  WHERE starts_with(task, 'apikeys.') AND interval_id IS NULL
 """
-OLD, RECENT = (97, 96, 95, 94), (2, 1)
+OLD, RECENT = (97, 96, 95, 94), (3, 2)  # days ago; of yesterday, hours may not be settled
 HOLDS, KEPT = 6000, 10  # settled holds to purge, more than one statement takes, and to keep
 SETTLED = """
 INSERT INTO apikeys_settledhold (id, key_id, tokens, cost_micro, settled_at, ends_at)

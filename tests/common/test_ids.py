@@ -35,13 +35,24 @@ def test_each_text_is_of_the_usual_form():
 
 
 def test_all_random_bits_change():
-    fixed = 0xF << 76 | 0x3 << 62
-    ones, zeros = 0, (1 << 80) - 1
+    fixed = 0x3 << 62
+    ones, zeros = 0, (1 << 64) - 1
     for _ in range(200):
-        bits = uuid7().int & ((1 << 80) - 1)
+        bits = uuid7().int & ((1 << 64) - 1)
         ones, zeros = ones | bits, zeros & bits
 
-    assert (ones ^ zeros) | fixed == (1 << 80) - 1
+    assert (ones ^ zeros) | fixed == (1 << 64) - 1
+
+
+def test_one_after_the_other_sorts_so(monkeypatch):
+    """Also within a millisecond, as events of one transaction are made."""
+    instants = iter(range(1_700_000_000_000_000_000, 1_700_000_000_003_000_000, 250))
+    monkeypatch.setattr(time, "time_ns", lambda: next(instants))
+    made = [uuid7() for _ in range(12_000)]
+
+    assert made == sorted(made)
+    assert made[0].int >> 64 == 1_700_000_000_000 << 16 | 0x7000
+    assert made[-1].int >> 64 == 1_700_000_000_002 << 16 | 0x7FFE
 
 
 FORKING = """
@@ -49,7 +60,7 @@ import os
 from momentry.common.ids import uuid7_text
 uuid7_text()
 child = os.fork()
-tails = [uuid7_text()[15:] for _ in range(300)]
+tails = [uuid7_text()[19:] for _ in range(300)]
 if child:
     os.waitpid(child, 0)  # a pipe takes turns only for short writes
 print("\\n".join(tails), flush=True)

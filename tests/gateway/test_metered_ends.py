@@ -1,6 +1,7 @@
 """No stream is free: a call that ends before its time costs what had come by then, whoever ended
 it; and budgets hold over many processes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,8 @@ from tests.gateway import metered
 from tests.gateway.conftest import Database, Start
 from tests.gateway.limited import subject_of
 from tests.gateway.metered import assert_used, path_of, sized
-from tests.gateway.processes import Gateway
+from tests.gateway.misbehaving import End, close, reset, says
+from tests.gateway.processes import Gateway, request
 from tests.gateway.unit.usage.recorded import (
     CHAT,
     CLAUDE,
@@ -53,6 +55,7 @@ class Begun:
     def __init__(self, upstream: Server, body: bytes) -> None:
         self.body = body
         self.ends = threading.Event()
+        self.last: End = close
         self.path = path_of(upstream, self.answer)
 
     def answer(self, wire: Wire, head: bytes) -> None:
@@ -62,7 +65,7 @@ class Begun:
             b"%x\r\n%b\r\n" % (EVENTS, len(self.body), self.body)
         )
         self.ends.wait(30)
-        raise Cut("the test is over")
+        self.last(wire)
 
     def call(self, gateway: Gateway, key: str, form: str) -> Wire:
         wire = gateway.connect().send(metered.ask(form, self.path, key, body=BODY))
@@ -88,9 +91,21 @@ def left(begun: Begun, wire: Wire, _gateway: Gateway) -> None:
     begun.ends.set()
 
 
+def tore(begun: Begun, wire: Wire, gateway: Gateway) -> None:
+    """As somebody whose machine forgot the connection."""
+    with contextlib.suppress(Cut):
+        reset(wire)
+    left(begun, wire, gateway)
+
+
 def died(begun: Begun, wire: Wire, _gateway: Gateway) -> None:
     begun.ends.set()
     assert wire.is_closed_within(5)
+
+
+def was_torn(begun: Begun, wire: Wire, gateway: Gateway) -> None:
+    begun.last = reset
+    died(begun, wire, gateway)
 
 
 def drained(begun: Begun, wire: Wire, gateway: Gateway) -> None:
@@ -99,7 +114,7 @@ def drained(begun: Begun, wire: Wire, gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("end", [left, died])
+@pytest.mark.parametrize("end", [left, tore, died, was_torn])
 def test_a_stream_that_is_cut_costs_what_had_come(
     gateway: Gateway, database: Database, upstream: Server, part: Part, end: Callable[..., None]
 ) -> None:
@@ -190,6 +205,22 @@ def test_a_client_that_leaves_before_the_answer_pays_for_its_question(
     assert (row["status"], row["usage_source"]) == (499, "aborted")
     assert (row["tokens_in"], row["tokens_out"]) == (READ, 0)
     assert_used(database, key, {"tokens": READ})
+
+
+def test_an_answer_without_a_body_costs_its_question(
+    gateway: Gateway, database: Database, upstream: Server
+) -> None:
+    """HEAD: what the answer would have said of its use is not there to be read."""
+    key = metered.limited(database, tokens_per_month=10_000)
+    path = path_of(upstream, says(b"HTTP/1.1 200 OK\r\nContent-Length: 7000\r\n\r\n"))
+    call = request("HEAD", metered.place("openai", path), key)
+
+    wire = gateway.connect().send(call)
+    assert wire.answer(bodiless=True).status == 200
+
+    row = metered.only_row(database, "path = %s", metered.place("openai", path))
+    assert (row["tokens_in"] or 0, row["tokens_out"] or 0) == (0, 0)
+    assert_used(database, key, {})
 
 
 def test_what_was_reported_before_the_cut_counts_where_it_is_more(
