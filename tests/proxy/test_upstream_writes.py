@@ -2,12 +2,14 @@
 that the gateway could not use, and no address that it would not dial (SSR-01, SSR-03)."""
 
 import json
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
 from apikeys.models import ApiKey
 from events.models import Event
+from momentry.common.egress.allowed import Allowed
 from proxy.models import Target, TargetCredential, Upstream
 from tests import make
 from tests.apikeys.calls import client, pointers
@@ -173,3 +175,16 @@ def test_a_key_without_the_scope_writes_nothing(admin_api, llm, scopes):
     assert [answer.json()["code"] for answer in answers] == ["insufficient_scope"] * 4
     assert caller.get(LLM).status_code == (200 if "upstreams:read" in scopes else 403)
     assert state() == before
+
+
+def test_what_egress_allow_lists_is_saved_and_its_neighbour_is_not(admin_api, settings):
+    settings.EGRESS_ALLOW = Allowed(networks=(ip_network("169.254.7.7/32"),))
+
+    codes = {
+        host: admin_api.post(
+            UPSTREAMS, NEW | {"slug": f"u{number}", "targets": [{"base_url": f"http://{host}"}]}
+        ).status_code
+        for number, host in enumerate(("169.254.7.7", "169.254.7.8"))
+    }
+
+    assert codes == {"169.254.7.7": 201, "169.254.7.8": 422}
