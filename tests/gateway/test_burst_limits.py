@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
+from apikeys.gate.windows import SLOT_MS
 from tests.gateway.books import books
 from tests.gateway.conftest import Database, Start
 from tests.gateway.limited import Slow, limited, room, slots, subject_of
@@ -83,7 +84,13 @@ def test_never_more_run_at_once_than_may_and_all_slots_are_free_afterwards(
 
     assert (slow.peak, set(found)) == (5, {200, 429})
     assert found[200] == slow.served
-    assert within(1, lambda: slots(redis, subject_of(database, secret)) == 0)
+
+    def are_free() -> bool:
+        return slots(redis, subject_of(database, secret)) == 0
+
+    lines = "".join(gateway.lines)
+    lost = SLOT_MS / 1000 if "Valkey does not answer" in lines else 0  # a release told to nobody
+    assert within(1 + lost, are_free), lines
 
 
 @pytest.mark.slow
