@@ -18,6 +18,7 @@ PATH: Final = "/api/v1/jobs/claim"
 WAIT: Final = "X-Momentry-Wait"
 HEADER: Final = WAIT.lower().encode()
 RETRY: Final = b"retry-after"
+WAITED: Final = b"x-momentry-waited"  # milliseconds, for the gateway: it was not slow so long
 PAUSES: Final = range(3, 8)  # seconds, for who is not let in: not all at once
 LOOK_SECONDS: Final = 0.5
 MOST_WAITERS: Final = 64  # a quarter of what a gateway process holds open to Django
@@ -108,6 +109,7 @@ class Request:
         self.receive = receive
         self.send = send
         self.body = b""
+        self.waited = 0.0  # seconds
 
     async def serve(self, waiters: Waiters) -> None:
         if not await self.read():
@@ -151,6 +153,7 @@ class Request:
                 await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()
+                self.waited += asyncio.get_running_loop().time() - now
             if leaving.done():
                 return
             if not waiting.result():
@@ -175,7 +178,7 @@ class Request:
             if message["type"] == "http.response.start":
                 found = held_in(message)
             if found is None:
-                await self.send(message)
+                await self.send(self.with_waited(message))
 
         await self.application(self.scope, receive, send)
         return found
@@ -184,8 +187,14 @@ class Request:
         """Nothing. Who has waited asks again at once, who has not after a while."""
         hidden = (HEADER,) if with_pause else (HEADER, RETRY)
         headers = [pair for pair in held.message["headers"] if pair[0].lower() not in hidden]
-        await self.send({**held.message, "headers": headers})
+        await self.send(self.with_waited({**held.message, "headers": headers}))
         await self.send({"type": "http.response.body", "body": b""})
+
+    def with_waited(self, message: Message) -> Message:
+        if message["type"] != "http.response.start" or not self.waited:
+            return message
+        waited = (WAITED, b"%d" % (self.waited * 1000))
+        return {**message, "headers": [*message["headers"], waited]}
 
 
 def held_in(message: Message) -> Held | None:

@@ -74,6 +74,7 @@ class Facts:
         "tunnel",
         "upstream",
         "verdict",
+        "waited",
         "who",
         "within",
     )
@@ -120,5 +121,6 @@ class Facts:
         self.status = 0  # of the head that went to the client; 0 while none did
         self.first_byte: float | None = None
         self.bytes_in = self.bytes_out = 0  # of bodies
+        self.waited = 0.0  # seconds of Django's, in a long poll
         self.max_body = self.max_response = self.deadline = self.total_deadline = NEVER
         self.code = self.detail = self.operation = ""

@@ -100,7 +100,8 @@ def sign(exchange: "Exchange", verdict: Verdict) -> bytes:
 
 
 def read_django(exchange: "Facts", response: ResponseHead) -> None:
-    """What Django says to us alone: the operation, the code, and whether the call was free."""
+    """What Django says to us alone: the operation, the code, whether the call was free, and how
+    long it waited for something to come, as it was asked to."""
     for name, value in response.headers:
         if name == b"x-momentry-operation":
             exchange.operation = value.decode("latin-1")
@@ -108,3 +109,5 @@ def read_django(exchange: "Facts", response: ResponseHead) -> None:
             exchange.code = value.decode("latin-1")[:CODE_LENGTH]
         elif name == b"x-momentry-charge":
             exchange.free = response.status == 403 and value == b"0"
+        elif name == b"x-momentry-waited" and value.isdigit():
+            exchange.waited = int(value[:9]) / 1000

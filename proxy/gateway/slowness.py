@@ -26,10 +26,11 @@ class Slowness:
 
     def look(self, exchange: "Exchange", elapsed: float) -> None:
         """Called at the end of one that took so long in all. Of an answer whose length nobody
-        announced, a stream as a rule, and of a WebSocket only the first byte can be late."""
+        announced, a stream as a rule, and of a WebSocket only the first byte can be late. A long
+        poll was not slow while it waited."""
         first = elapsed if exchange.first_byte is None else exchange.first_byte - exchange.started
         is_stream = exchange.framing in ENDLESS or exchange.tunnel is not None
-        if is_stream and first < self.seconds:
+        if min(first if is_stream else elapsed, elapsed - exchange.waited) < self.seconds:
             return
         exchange.core.metrics.counts[SLOW] += 1
         if self.has_room(exchange.started + elapsed):

@@ -121,6 +121,27 @@ def test_a_refusal_that_came_late_is_slow(start: Start, key: str, upstream: Serv
     assert within(2, lambda: [line["status"] for line in said(gateway)] == [504])
 
 
+@pytest.mark.parametrize(("waited", "slow"), [(400, False), (20, True)])
+def test_a_long_poll_is_not_slow_while_it_waits(
+    start: Start, metrics: str, django: Server, waited: int, slow: bool
+) -> None:
+    """So long, says Django, it waited as it was asked to; nobody else is told."""
+    path, raw = f"/slow-{uuid.uuid4().hex}", SIZED + b"late"
+
+    def poll(wire: Wire, _head: bytes) -> None:
+        time.sleep(0.5)
+        wire.send(raw.replace(b"\r\n", b"\r\nX-Momentry-Waited: %d\r\n" % waited, 1))
+
+    django.on(path, poll)
+    gateway = start(SLOW_REQUEST_MS="300").wait_until_ready()
+
+    answer = gateway.get(path)
+
+    assert (answer.status, answer.field("x-momentry-waited")) == (200, "")
+    assert figure(gateway, metrics, "slow_requests_total") == int(slow)
+    assert within(2, lambda: len(said(gateway)) == int(slow))
+
+
 def test_zero_marks_nothing(start: Start, key: str, metrics: str, upstream: Server) -> None:
     path = f"/slow-{uuid.uuid4().hex}"
     upstream.on(path, late)

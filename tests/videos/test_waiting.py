@@ -82,6 +82,7 @@ def test_who_waits_is_called_when_there_is_something_first_come_first_served():
         waiters.end()
         await asyncio.gather(*(client.task for client in clients))
         assert [client.status for client in clients] == [200, 204, 204]
+        assert clients[0].names == {b"x-momentry-waited"}
 
     asyncio.run(run())
 
@@ -124,7 +125,9 @@ def test_after_the_time_the_answer_is_nothing_and_says_no_pause(monkeypatch):
         queue = Queue()
         client = Client(queue, waiting.Waiters(queue.look))
         await client.task
-        assert (client.status, client.names, queue.asked) == (204, set(), 1)
+        ((name, waited),) = client.sent[0]["headers"]
+        assert (client.status, name, queue.asked) == (204, b"x-momentry-waited", 1)
+        assert 50 <= int(waited) < 5000
 
     asyncio.run(run())
 
