@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("videos", "0004_file_events"),
+        ("videos", "0003_file_events"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

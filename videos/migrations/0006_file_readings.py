@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("videos", "0007_step_indexes"),
+        ("videos", "0005_step_indexes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -16,7 +16,7 @@ ALTER TABLE videos_processingstep RESET (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("videos", "0006_storage_notices")]
+    dependencies = [("videos", "0004_storage_notices")]
 
     operations = [
         migrations.AddField(

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("videos", "0003_list_indexes"),
+        ("videos", "0002_list_indexes"),
     ]
 
     operations = [
