@@ -33,7 +33,8 @@ HEAD: Final = (
 TABLE: Final = Table()
 PRICED: Final = cast("Core", SimpleNamespace(table=TABLE))
 CALL: Final = cast(
-    "Facts", SimpleNamespace(route=SimpleNamespace(slug=b"llm"), at=datetime.now(UTC))
+    "Facts",
+    SimpleNamespace(route=SimpleNamespace(slug=b"llm"), at=datetime.now(UTC), target=None),
 )
 
 
