@@ -40,6 +40,7 @@ class Wiretap:
         self.sockets: list[socket.socket] = []
         self.ears: list[Ear] = []
         self.lines: list[Line] = []
+        self.swallows_new = False
         self.accepting = threading.Thread(target=self.accept, daemon=True)
         self.accepting.start()
 
@@ -50,7 +51,7 @@ class Wiretap:
                 self.sockets.append(near)
                 far = dial(self.server)
                 self.sockets.append(far)
-                line = Line()
+                line = Line(is_dead=self.swallows_new)
                 self.lines.append(line)
                 for ends in ([near, far, line, True], [far, near, line, False]):
                     threading.Thread(target=self.pump, args=ends, daemon=True).start()
@@ -82,8 +83,9 @@ class Wiretap:
         self.ears.append(ear)
         return ear
 
-    def swallow_all(self) -> None:
-        """Every connection that stands now stands still; new ones do not."""
+    def swallow_all(self, *, new: bool = False) -> None:
+        """Every connection that stands now stands still; later ones only where ``new`` is said."""
+        self.swallows_new = new
         for line in self.lines:
             line.is_dead = True
 
