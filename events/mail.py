@@ -15,6 +15,7 @@ from django.utils import timezone
 from events.kinds import Kind
 from events.models import Mail
 from events.services import record
+from momentry.common import wake
 from momentry.common.veil import veils
 
 logger = logging.getLogger(__name__)
@@ -41,9 +42,11 @@ def register(template: str, renderer: Renderer) -> None:
 
 def queue(template: str, *, recipient: str, locale: str = "", **context: Any) -> Mail:
     """``context`` holds ids only: it is stored in clear."""
-    return Mail.objects.create(
+    mail = Mail.objects.create(
         template=template, recipient=recipient, locale=locale, context=context
     )
+    wake.call("mail")
+    return mail
 
 
 def send_due(at: datetime, *, most: int = 50) -> int:
@@ -80,6 +83,7 @@ def send_again(mail: Mail, *, actor: str) -> bool:
         failed_at=None, attempts=0, next_attempt_at=timezone.now(), last_error=""
     )
     if changed:
+        wake.call("mail")
         record(Kind.MAIL_RETRIED, actor=actor, subject=f"mail:{mail.pk.hex}")
     return bool(changed)
 

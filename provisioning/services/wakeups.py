@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Site, User
 from accounts.services import Profile
+from momentry.common import wake as relay
 from momentry.common.errors import MomentryError
 from provisioning.foreign import WakeUpCall
 from provisioning.models import InboxEvent, Outcome, WakeUp
@@ -60,6 +61,7 @@ def queue(site: Site, wordpress_id: int, now: datetime) -> None:
     fresh = {"attempts": 0, "due_at": now, "failed_at": None, "last_error": ""}
     if not rows.update(calls=F("calls") + 1, **fresh):
         WakeUp.objects.create(site=site, wordpress_id=wordpress_id, due_at=now)
+    relay.call("wordpress")
 
 
 def look_at_due(now: datetime, is_over: Callable[[], bool] = lambda: False) -> int:

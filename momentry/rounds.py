@@ -1,0 +1,144 @@
+"""What a process does over and over. Each round has a task of its own, and its work a thread unless
+it is asynchronous: one that is slow, or hangs, delays no other."""
+
+import asyncio
+import inspect
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from enum import Enum
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+from django.db import Error, close_old_connections
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS: Final = 1.0  # after a failure, however often it is called
+SAY_SECONDS: Final = 60.0  # how often a failure that lasts is said
+STOP_SECONDS: Final = 20.0
+
+over: Final = threading.Event()
+"""Is the process to end? Long work looks at it between two steps."""
+
+
+class Then(Enum):
+    """What work may answer; anything else means: look again after the round's pause."""
+
+    AGAIN = "there is more: look again at once"
+    DONE = "never again in this process"
+
+
+class Round(NamedTuple):
+    """``work`` is looked at every ``seconds``, and when it is called (momentry.common.wake). It is
+    a function, which gets a thread, or a coroutine function, which runs on the loop."""
+
+    name: str
+    work: Callable[[], object]
+    seconds: float = 1.0
+
+
+class Turns:
+    """One round, until the process is to end."""
+
+    def __init__(self, each: Round) -> None:
+        self.round = each
+        self.called = asyncio.Event()
+        self.trouble = ""
+        self.say_at = 0.0
+
+    async def run(self) -> None:
+        while not over.is_set():
+            self.called.clear()  # who calls from now on is heard
+            then = await self.turn()
+            if then is Then.DONE:
+                return
+            if then is not Then.AGAIN:
+                await self.rest()
+
+    async def turn(self) -> object:
+        """Whatever fails is said and tried again."""
+        try:
+            then = await self.work()
+        except Exception as error:  # noqa: BLE001  the outermost loop
+            self.say(error)
+            await pause(PAUSE_SECONDS)
+            return Then.AGAIN
+        if self.trouble:
+            logger.info("a round works again", extra={"round": self.round.name})
+            self.trouble = ""
+        return then
+
+    async def work(self) -> object:
+        if inspect.iscoroutinefunction(self.round.work):
+            return await self.round.work()
+        return await in_thread(f"round-{self.round.name}", self.round.work)
+
+    async def rest(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.called.wait(), self.round.seconds)
+
+    def say(self, error: Exception) -> None:
+        """A failure that lasts is not said every second. That the database is away is no defect."""
+        name, now = type(error).__name__, monotonic()
+        if name == self.trouble and now < self.say_at:
+            return
+        self.trouble, self.say_at = name, now + SAY_SECONDS
+        is_defect = not isinstance(error, Error)
+        logger.log(
+            logging.ERROR if is_defect else logging.WARNING,
+            "a round failed and is tried again",
+            extra={"round": self.round.name, "error": name},
+            exc_info=error if is_defect else None,
+        )
+
+
+async def pause(seconds: float) -> None:
+    """Ends early when the process is to end."""
+    end = monotonic() + seconds
+    while not over.is_set() and (left := end - monotonic()) > 0:
+        await asyncio.sleep(min(left, 0.1))
+
+
+def in_thread(name: str, work: Callable[[], object]) -> "asyncio.Future[object]":
+    """A daemon: what hangs does not keep the process from ending, as a pool's thread would."""
+    future: Future[object] = Future()
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=fill, args=(future, work), name=name, daemon=True).start()
+    return asyncio.wrap_future(future)
+
+
+def fill(future: "Future[object]", work: Callable[[], object]) -> None:
+    try:
+        answer = work()
+    except BaseException as error:  # noqa: BLE001  it is raised where it is awaited
+        future.set_exception(error)
+    else:
+        future.set_result(answer)
+    finally:
+        close_old_connections()
+
+
+async def go_round(rounds: tuple[Round, ...], stop: asyncio.Event, listen: Any) -> None:
+    """All of them, until ``stop``; then each has STOP_SECONDS to end the turn it is in.
+    ``listen(call)`` is awaited beside them and calls rounds by their names, all by ''."""
+    over.clear()
+    turns = {each.name: Turns(each) for each in rounds}
+
+    def call(name: str) -> None:
+        for each in turns.values():
+            if name in {"", each.round.name}:
+                each.called.set()
+
+    tasks = {asyncio.create_task(each.run(), name=name): name for name, each in turns.items()}
+    ears = asyncio.create_task(listen(call))
+    await stop.wait()
+    over.set()
+    call("")
+    ears.cancel()
+    _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+    if late:
+        names = ", ".join(sorted(tasks[task] for task in late))
+        logger.warning("rounds that did not end in time", extra={"rounds": names})
