@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.contrib.auth import admin as auth
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
-from django_celery_beat import admin as beat
 from django_celery_beat.models import (
     ClockedSchedule,
     CrontabSchedule,
@@ -14,37 +13,12 @@ from django_celery_beat.models import (
     PeriodicTask,
     SolarSchedule,
 )
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from momentry.common.jobmodels import JobRun
 from momentry.common.staff import StaffAdmin
+from momentry.jobpages import JobRunAdmin, TaskAdmin
 
 SCHEDULES = (ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule)
-# Beat's own actions ask for no permission at all.
-TASK_ACTIONS = ("enable_tasks", "disable_tasks", "toggle_tasks", "run_tasks")
-
-
-class TaskSelect(UnfoldAdminSelectWidget, beat.TaskSelectWidget):  # type: ignore[misc]  # untyped package
-    """Registered tasks, in our theme."""
-
-
-class TaskForm(beat.PeriodicTaskForm):  # type: ignore[misc]  # untyped package
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "regtask" in self.fields:
-            self.fields["task"].widget = UnfoldAdminTextInputWidget()
-            self.fields["regtask"].widget = TaskSelect()
-
-
-class TaskAdmin(beat.PeriodicTaskAdmin, StaffAdmin[PeriodicTask]):  # type: ignore[misc]  # untyped package
-    form = TaskForm
-    date_hierarchy = None
-    list_filter = ["enabled", "one_off", "last_run_at"]
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        if not self.has_change_permission(request):
-            return {}
-        offered = [self.get_action(name) for name in TASK_ACTIONS]
-        return {found[1]: found for found in offered if found is not None}
 
 
 class ScheduleAdmin(StaffAdmin[Any]):
@@ -80,6 +54,7 @@ def register() -> None:
     admin.site.unregister([Group, PeriodicTask, *SCHEDULES])
     admin.site.register(Group, GroupAdmin)
     admin.site.register(PeriodicTask, TaskAdmin)
+    admin.site.register(JobRun, JobRunAdmin)
     for model in SCHEDULES:
         page = CrontabAdmin if model is CrontabSchedule else ScheduleAdmin
         admin.site.register(model, page)

@@ -19,6 +19,8 @@ from apikeys.admin.keys import in_state
 from apikeys.models import ApiKey
 from events.models import Mail
 from momentry.common.bars import NEARLY_FULL
+from momentry.common.jobmodels import Outcome, ScheduledJob
+from momentry.joblook import LATE_AFTER
 from momentry.storageboard import boards, total
 from provisioning.models import ProvisioningTask, TaskState
 from proxy.models import Upstream
@@ -71,6 +73,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         cards.append(provisioning_card())
     if user.has_perm("events.view_mail"):
         cards.append(mail_card())
+    if user.has_perm("django_celery_beat.view_periodictask"):
+        cards.append(schedule_card(now))
     context["cards"] = cards
     return context
 
@@ -176,6 +180,19 @@ def mail_card() -> Card:
         "mail",
         alarm=counts["failed"] > 0,
     )
+
+
+def schedule_card(now: datetime) -> Card:
+    enabled = Q(next_due_at__isnull=False)
+    counts = ScheduledJob.objects.aggregate(
+        all=Count("pk", filter=enabled),
+        late=Count("pk", filter=Q(next_due_at__lt=now - LATE_AFTER)),
+        failing=Count("pk", filter=enabled & Q(last_outcome__in=[Outcome.FAILED, Outcome.LOST])),
+    )
+    page = changelist("django_celery_beat_periodictask")
+    notes = [f"{counts['failing']:,} failed the last time", f"{counts['late']:,} late"]
+    alarm = counts["failing"] + counts["late"] > 0
+    return Card("Scheduled work", f"{counts['all']:,}", notes, page, "schedule", alarm)
 
 
 def changelist(model: str) -> str:

@@ -52,7 +52,8 @@ GROUPS: Final = {
     ],
     "System": [
         Page("Staff groups", "admin_panel_settings", "auth.group"),
-        Page("Periodic tasks", "schedule", "django_celery_beat.periodictask"),
+        Page("Scheduled work", "schedule", "django_celery_beat.periodictask"),
+        Page("Runs", "checklist", "common.jobrun"),
         Page("Crontabs", "calendar_clock", "django_celery_beat.crontabschedule"),
         Page("Intervals", "timer", "django_celery_beat.intervalschedule"),
     ],

@@ -5,7 +5,7 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from enum import Enum
@@ -14,10 +14,13 @@ from typing import Any, Final, NamedTuple
 
 from django.db import Error, close_old_connections
 
+from momentry.common.turns import Tally, count
+
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS: Final = 1.0  # after a failure, however often it is called
 SAY_SECONDS: Final = 60.0  # how often a failure that lasts is said
+COUNT_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 20.0
 
 over: Final = threading.Event()
@@ -43,29 +46,36 @@ class Round(NamedTuple):
 class Turns:
     """One round, until the process is to end."""
 
-    def __init__(self, each: Round) -> None:
+    def __init__(self, each: Round, stop: asyncio.Event) -> None:
         self.round = each
+        self.stop = stop
         self.called = asyncio.Event()
         self.trouble = ""
         self.say_at = 0.0
+        self.tally = Tally(each.name, 0, 0, 0.0)
 
     async def run(self) -> None:
         while not over.is_set():
             self.called.clear()  # who calls from now on is heard
             then = await self.turn()
             if then is Then.DONE:
+                self.tally = Tally(self.round.name, 0, 0, 0.0)  # else it would seem to stand still
                 return
             if then is not Then.AGAIN:
                 await self.rest()
 
     async def turn(self) -> object:
         """Whatever fails is said and tried again."""
+        began = monotonic()
         try:
             then = await self.work()
         except Exception as error:  # noqa: BLE001  the outermost loop
+            self.add(monotonic() - began, failures=1)
             self.say(error)
-            await pause(PAUSE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), PAUSE_SECONDS)
             return Then.AGAIN
+        self.add(monotonic() - began, failures=0)
         if self.trouble:
             logger.info("a round works again", extra={"round": self.round.name})
             self.trouble = ""
@@ -80,6 +90,10 @@ class Turns:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.called.wait(), self.round.seconds)
 
+    def add(self, seconds: float, *, failures: int) -> None:
+        name, turns, failed, spent = self.tally
+        self.tally = Tally(name, turns + 1, failed + failures, spent + seconds)
+
     def say(self, error: Exception) -> None:
         """A failure that lasts is not said every second. That the database is away is no defect."""
         name, now = type(error).__name__, monotonic()
@@ -93,13 +107,6 @@ class Turns:
             extra={"round": self.round.name, "error": name},
             exc_info=error if is_defect else None,
         )
-
-
-async def pause(seconds: float) -> None:
-    """Ends early when the process is to end."""
-    end = monotonic() + seconds
-    while not over.is_set() and (left := end - monotonic()) > 0:
-        await asyncio.sleep(min(left, 0.1))
 
 
 def in_thread(name: str, work: Callable[[], object]) -> "asyncio.Future[object]":
@@ -121,22 +128,49 @@ def fill(future: "Future[object]", work: Callable[[], object]) -> None:
         close_old_connections()
 
 
-async def go_round(rounds: tuple[Round, ...], stop: asyncio.Event, listen: Any) -> None:
+class Counting:
+    """Adds what all rounds did to what the database knows; what it cannot be told now, later."""
+
+    def __init__(self, some: Iterable[Turns]) -> None:
+        self.turns = tuple(some)
+
+    async def tell(self) -> None:
+        """On the loop, as the rounds' own adding is: nothing comes in between."""
+        taken = [(each, each.tally) for each in self.turns if each.tally.turns]
+        await in_thread("counts", lambda: count(tally for _, tally in taken))
+        for each, told in taken:
+            name, turns, failures, seconds = each.tally  # it may have gone on meanwhile
+            each.tally = Tally(
+                name, turns - told.turns, failures - told.failures, seconds - told.seconds
+            )
+
+
+Listen = Callable[[Callable[[str], object]], Coroutine[Any, Any, None]]
+
+
+async def go_round(
+    rounds: tuple[Round, ...], stop: asyncio.Event, listen: Listen, *, counts: bool = True
+) -> None:
     """All of them, until ``stop``; then each has STOP_SECONDS to end the turn it is in.
     ``listen(call)`` is awaited beside them and calls rounds by their names, all by ''."""
     over.clear()
-    turns = {each.name: Turns(each) for each in rounds}
+    turns = {each.name: Turns(each, stop) for each in rounds}
 
     def call(name: str) -> None:
         for each in turns.values():
             if name in {"", each.round.name}:
                 each.called.set()
 
-    tasks = {asyncio.create_task(each.run(), name=name): name for name, each in turns.items()}
+    going = [*turns.values()]
+    if counts:
+        counting = Round("counts", Counting(turns.values()).tell, COUNT_SECONDS)
+        going.append(Turns(counting, stop))
+    tasks = {asyncio.create_task(each.run()): each.round.name for each in going}
     ears = asyncio.create_task(listen(call))
     await stop.wait()
     over.set()
-    call("")
+    for each in going:
+        each.called.set()
     ears.cancel()
     _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
     if late:

@@ -1,4 +1,8 @@
-"""What beat starts when, in UTC. It writes these rows at each start (docs/operations.md)."""
+"""What beat starts when, in UTC, unless staff changed it (docs/operations.md).
+
+A task is a function under ``@shared_task(base=Daily)`` (momentry/common/jobs.py) that answers what
+it did as one sentence. A name stays: it is the key of the entry, and a label in /metrics.
+"""
 
 from typing import Final
 
@@ -21,10 +25,11 @@ BEAT: Final = {
     "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
     "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},
     "job-leases": {"task": "videos.tasks.expire_job_leases", "schedule": crontab()},
-    "expire-uploads": {
-        "task": "videos.tasks.expire_uploads",
-        "schedule": crontab(),
-        "options": {"expires": 60},
-    },
+    "expire-uploads": {"task": "videos.tasks.expire_uploads", "schedule": crontab()},
     "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
+    "idempotency": {"task": "momentry.common.tasks.forget_idempotency", "schedule": crontab("20")},
+    "claim-links": {"task": "provisioning.tasks.forget_claims", "schedule": crontab("25")},
+    "inbox": {"task": "provisioning.tasks.forget_inbox", "schedule": crontab("30")},
+    "sessions": {"task": "momentry.common.tasks.forget_sessions", "schedule": crontab("20", "5")},
+    "runs": {"task": "momentry.common.tasks.forget_runs", "schedule": crontab("25", "5")},
 }

@@ -4,6 +4,10 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from momentry.common.jobmodels import JobRun, RoundCount, ScheduledJob
+
+__all__ = ["JobRun", "RoundCount", "ScheduledJob"]
+
 
 class IdempotencyRecord(models.Model):
     """The answer to one keyed request, written in its effect's transaction, without secrets."""

@@ -30,5 +30,5 @@ def call(name: str) -> None:
     """Have the round look as soon as this transaction is committed: once for each transaction, and
     not at all when it is rolled back."""
     one = Call(name)
-    if not any(waiting == one for _, waiting, _ in connection.run_on_commit):
+    if not any(one == waiting[1] for waiting in connection.run_on_commit):
         transaction.on_commit(one, robust=True)

@@ -118,6 +118,11 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
         "videos.tasks.hash_files": crontab("*/3"),
         "videos.tasks.recount_storage": crontab("30", "4"),
         "videos.tasks.forget_file_events": crontab("10", "5"),
+        "momentry.common.tasks.forget_idempotency": crontab("20"),
+        "momentry.common.tasks.forget_runs": crontab("25", "5"),
+        "momentry.common.tasks.forget_sessions": crontab("20", "5"),
+        "provisioning.tasks.forget_claims": crontab("25"),
+        "provisioning.tasks.forget_inbox": crontab("30"),
     }  # fmt: skip
     assert set(entries) <= set(app.tasks)
 

@@ -35,7 +35,7 @@ def play(*some: Round, until: threading.Event, call: str | None = None) -> None:
 
     async def work() -> None:
         stop = asyncio.Event()
-        going = asyncio.create_task(go_round(some, stop, listen))
+        going = asyncio.create_task(go_round(some, stop, listen, counts=False))
         assert await asyncio.to_thread(until.wait, PATIENCE)
         stop.set()
         async with asyncio.timeout(PATIENCE):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -27,7 +28,6 @@ def conninfo() -> str:
     return psycopg.conninfo.make_conninfo(**values)
 
 
-
 @pytest.fixture
 def heard(conninfo: str) -> Iterator[Callable[[], list[str]]]:
     """What was called so far; everything else the server said by then came before it."""
@@ -39,6 +39,13 @@ def heard(conninfo: str) -> Iterator[Callable[[], list[str]]]:
             return [call.payload for call in listener.notifies(timeout=0)]
 
         yield read
+
+
+def undone(name: str) -> None:
+    """A change that calls and is rolled back."""
+    with suppress(InterruptedError), transaction.atomic():
+        wake.call(name)
+        raise InterruptedError
 
 
 def test_a_round_is_called_once_after_the_commit(heard):
@@ -53,18 +60,14 @@ def test_a_round_is_called_once_after_the_commit(heard):
 
 
 def test_nobody_is_called_for_what_was_rolled_back(heard):
-    with pytest.raises(ValueError, match="no"), transaction.atomic():
-        wake.call("mail")
-        raise ValueError("no")
+    undone("mail")
 
     assert heard() == []
 
 
 def test_a_savepoint_takes_its_own_calls_back_and_no_others(heard):
     with transaction.atomic():
-        with pytest.raises(ValueError, match="no"), transaction.atomic():
-            wake.call("mail")
-            raise ValueError("no")
+        undone("mail")
         with transaction.atomic():
             wake.call("sealer")
 
@@ -73,9 +76,7 @@ def test_a_savepoint_takes_its_own_calls_back_and_no_others(heard):
 
 def test_a_rolled_back_savepoint_does_not_keep_a_later_call_from_being_made(heard):
     with transaction.atomic():
-        with pytest.raises(ValueError, match="no"), transaction.atomic():
-            wake.call("mail")
-            raise ValueError("no")
+        undone("mail")
         wake.call("mail")
 
     assert heard() == ["mail"]

@@ -21,7 +21,7 @@ POLL_SECONDS: Final = 1.0
 
 
 class Command(BaseCommand):
-    help = "Run scheduled work. Exactly one process runs with beat."
+    help = "Run scheduled work. Several may run, each with beat or without."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--concurrency", type=int, default=2, help="Threads (2).")
