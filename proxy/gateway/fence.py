@@ -84,6 +84,8 @@ class Fence:
         "recall",
         "renewed",
         "time",
+        "waits",
+        "waits_in_vain",
     )
 
     def __init__(self, conninfo: str, lease: float, apply: Apply) -> None:
@@ -95,6 +97,7 @@ class Fence:
         self.era = ""  # of the database: see RENEW
         self.fresh_until = 0.0
         self.time = DatabaseTime()
+        self.waits = self.waits_in_vain = 0
         self.renewed = asyncio.Event()
         self.recall: Callable[[str], object] = str  # told the counters that somebody is short of
 
@@ -112,13 +115,16 @@ class Fence:
         """Now, or after waiting PARK_SECONDS at most. Longer where this process gets no time to
         run: many short waits end only after many turns of the loop, one long wait would be over
         in the turn in which the database's answer, long there, begins to be read."""
-        for _ in range(PARK_LOOKS):
+        for look in range(PARK_LOOKS):
             if self.is_fresh():
                 return True
+            self.waits += not look
             self.renewed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.renewed.wait(), PARK_SECONDS / PARK_LOOKS)
-        return self.is_fresh()
+        is_fresh = self.is_fresh()
+        self.waits_in_vain += not is_fresh
+        return is_fresh
 
     async def run(self, report: Callable[[str, BaseException], None]) -> None:
         """Until it is cancelled; a lost connection is made anew."""

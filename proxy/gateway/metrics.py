@@ -21,9 +21,12 @@ from prometheus_client.core import (
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from momentry.common.errors import CODES
+
 KINDS: Final = ("proxy", "api", "other")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 FIRST_PLACE: Final = {kind: number * len(CLASSES) - 1 for number, kind in enumerate(KINDS)}
+CODE_PLACE: Final = {code: number for number, code in enumerate(CODES)}
 BOUNDS_MS: Final = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 60_000)
 BOUNDS_US: Final = tuple(bound * 1000 for bound in BOUNDS_MS)
 
@@ -46,10 +49,18 @@ RETRIES_REFUSED: Final = RETRIES + 1
 REPEATED: Final = RETRIES_REFUSED + 1
 FAIL_OVERS: Final = REPEATED + 1
 YIELDED: Final = FAIL_OVERS + 1
-CONNECTIONS: Final = YIELDED + 1
+LEASE_ORDERS: Final = YIELDED + 1
+FENCE_WAITS: Final = LEASE_ORDERS + 1
+FENCE_STALE: Final = FENCE_WAITS + 1
+REFUSALS: Final = FENCE_STALE + 1
+CONNECTIONS: Final = REFUSALS + len(CODES)
 IN_FLIGHT: Final = CONNECTIONS + 1
 ROWS_WAITING: Final = IN_FLIGHT + 1
-RESTARTS: Final = ROWS_WAITING + 1
+LEASES: Final = ROWS_WAITING + 1
+PROCESSES: Final = LEASES + 1
+FENCE_FRESH: Final = PROCESSES + 1
+VALKEY_AWAY: Final = FENCE_FRESH + 1
+RESTARTS: Final = VALKEY_AWAY + 1
 CRASHES: Final = RESTARTS + 1
 PLACES_USED: Final = CRASHES + 1  # the parent's alone: how many places were ever taken
 SIZE: Final = PLACES_USED + 1
@@ -58,6 +69,10 @@ GAUGES: Final = {
     CONNECTIONS: ("connections", "Open client connections."),
     IN_FLIGHT: ("requests_in_flight", "Requests being answered."),
     ROWS_WAITING: ("log_rows_waiting", "Request log rows not yet written."),
+    LEASES: ("leases", "Counters of which units are held here."),
+    PROCESSES: ("processes", "Processes that serve."),
+    FENCE_FRESH: ("fence_fresh", "Those of them that may rely on what they remember."),
+    VALKEY_AWAY: ("valkey_away", "Those of them that count for themselves, for Valkey is away."),
 }
 COUNTERS: Final = {
     BYTES_IN: ("received_bytes", "Request body bytes relayed."),
@@ -76,12 +91,17 @@ COUNTERS: Final = {
     FAIL_OVERS: ("upstream_fail_overs", "Requests that went on to another target."),
     SHED: ("shed", "Connections and requests refused because this process was full."),
     YIELDED: ("connections_yielded", "Connections that made room for others, in a full process."),
+    LEASE_ORDERS: ("lease_orders", "Times that units were asked of the database."),
+    FENCE_WAITS: ("fence_waits", "Times that a late renewal of the fence was waited for."),
+    FENCE_STALE: ("fence_stale", "Such waits that were in vain."),
     RESTARTS: ("restarts", "Rolling restarts done."),
     CRASHES: ("crashes", "Gateway processes that ended unasked."),
 }
 
 PLACES: Final = 1024  # of 256 processes, those they replaced, and those these had replaced
-LAYOUT: Final = zlib.crc32(repr((PLACES, KINDS, CLASSES, BOUNDS_MS, GAUGES, COUNTERS)).encode())
+LAYOUT: Final = zlib.crc32(
+    repr((PLACES, KINDS, CLASSES, BOUNDS_MS, GAUGES, COUNTERS, tuple(CODES))).encode()
+)
 
 
 def new_file() -> int:
@@ -127,6 +147,11 @@ class Metrics:
         counts[DURATION_US] += microseconds
         counts[BUCKETS + bisect_left(BOUNDS_US, microseconds)] += 1
 
+    def count_refusal(self, code: str) -> None:
+        place = CODE_PLACE.get(code)
+        if place is not None:
+            self.counts[REFUSALS + place] += 1
+
     def count_alone(self) -> None:
         self.counts[COUNTED_ALONE] += 1
 
@@ -152,6 +177,7 @@ class Gathered(Collector):
         for index, (name, text) in GAUGES.items():
             yield GaugeMetricFamily(f"momentry_gateway_{name}", text, value=total(index))
         yield self.requests()
+        yield self.refusals()
         yield self.durations()
 
     def requests(self) -> Metric:
@@ -162,6 +188,13 @@ class Gathered(Collector):
             for offset, status in enumerate(CLASSES):
                 value = self.metrics.total(REQUESTS + number * len(CLASSES) + offset)
                 family.add_metric([kind, status], value)
+        return family
+
+    def refusals(self) -> Metric:
+        """By the gate, and by the gateway itself."""
+        family = CounterMetricFamily("momentry_gateway_refusals", "Refusals.", labels=["code"])
+        for code, place in CODE_PLACE.items():
+            family.add_metric([code], self.metrics.total(REFUSALS + place))
         return family
 
     def durations(self) -> Metric:

@@ -41,6 +41,8 @@ def write(exchange: "Exchange") -> None:
     counts[BYTES_OUT] += exchange.bytes_out
     kind = exchange.route.kind
     core.metrics.count_request(KINDS.get(kind, "other"), exchange.status, int(elapsed * 1e6))
+    if exchange.code:
+        core.metrics.count_refusal(exchange.code)
     if elapsed >= core.slowness.seconds:
         core.slowness.look(exchange, elapsed)
     row = None

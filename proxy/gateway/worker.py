@@ -34,6 +34,7 @@ from proxy.gateway.draining import CUT_SECONDS, Ending, drain, listen, until_rea
 from proxy.gateway.fallback import fall_back
 from proxy.gateway.fence import Fence
 from proxy.gateway.following import follow_changes
+from proxy.gateway.gauges import Gauges
 from proxy.gateway.keyids import keep_ids
 from proxy.gateway.logwriter import LogWriter
 from proxy.gateway.metrics import ROWS_DROPPED, Metrics
@@ -121,6 +122,7 @@ async def serve(child: Child) -> None:
         loop.create_task(keep_ids(core, pool)),
         loop.create_task(Watch(core, pool).run()),
         loop.create_task(Adopting(core).run()),
+        loop.create_task(Gauges(core).run()),
     ]
     if child.waits:
         await ending.unless(until_ready(core, child.say))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from apikeys.figures import Kept, valkey_rows
 from events.models import Mail
 from provisioning.models import ProvisioningTask, TaskState
 from tests import make
@@ -59,3 +60,54 @@ def test_tasks_that_wait_and_that_were_given_up_are_told_apart(figures, settings
 
     waiting, dead = found["momentry_provisioning_waiting"], found["momentry_provisioning_dead"]
     assert (waiting, dead) == (1, 1)
+
+
+def test_rows_that_took_long_are_kept_for_as_much_longer():
+    """Those of a house of millions are not counted at every scrape."""
+    kept = Kept()
+    assert (kept.are_good(0.0), kept.told(0.0)) == (False, [])
+
+    kept.keep([("keys_usable", "", 7)], 10.0, 10.001)
+    assert (kept.are_good(14.9), kept.are_good(15.1)) == (True, False)
+
+    kept.keep([("keys_usable", "", 8)], 20.0, 20.5)
+    assert (kept.are_good(70.4), kept.are_good(70.6)) == (True, False)
+    assert kept.told(60.0) == [("keys_usable", "", 8), ("figures_age_seconds", "", 40.0)]
+
+
+def test_what_could_not_be_asked_is_not_asked_at_once_again():
+    kept = Kept()
+    kept.keep([("keys_usable", "", 7)], 10.0, 10.001)
+
+    kept.put_off(20.0)
+
+    assert (kept.are_good(24.9), kept.are_good(25.1)) == (True, False)
+    assert kept.told(24.0)[0] == ("keys_usable", "", 7)
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        (None, {"valkey_up": 0.0}),
+        ("", {"valkey_up": 1.0}),
+        ("# Memory\r\nused_memory:12\r\nused_memory_human:12B\r\nmaxmemory:0\r\n",
+         {"valkey_up": 1.0, "valkey_memory_bytes": 12.0, "valkey_memory_limit_bytes": 0.0}),
+        ("used_memory:much\r\n\r\n:\r\n", {"valkey_up": 1.0}),
+    ],
+)  # fmt: skip
+def test_what_valkey_says_of_itself_is_read_with_care(info, said):
+    assert {name: value for name, _, value in valkey_rows(info, None)} == said
+
+
+def test_the_door_of_django_tells_of_valkey_and_the_schedule(figures):
+    found = figures()
+
+    assert found["momentry_valkey_up"] == 1
+    assert found["momentry_valkey_memory_bytes"] > 0
+    assert found["momentry_schedule_running"] == 0
+
+
+def test_the_door_of_django_answers_without_valkey(figures, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+
+    assert figures()["momentry_valkey_up"] == 0
