@@ -3,6 +3,7 @@ database under the time that it was due, so one of them sends it; what was lost 
 """
 
 import logging
+from datetime import datetime
 from time import monotonic
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ class DueEntry(ModelEntry):  # type: ignore[misc]  # untyped package
 
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # untyped package
     Entry = DueEntry
+    _last_timestamp: datetime | None = None
     looked_at = float("-inf")
 
     def setup_schedule(self) -> None:

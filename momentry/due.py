@@ -58,4 +58,7 @@ def following(times: Any, last: datetime, now: datetime) -> datetime | None:
         return None
     since = now if isinstance(times, crontab) else last
     left: timedelta = times.remaining_estimate(since.astimezone(getattr(times, "tz", UTC)))
-    return max(now + left, now)
+    due = max(now + left, now)
+    if isinstance(times, crontab):  # some microseconds passed since ``now``
+        return floor(due + timedelta(seconds=30), timedelta(minutes=1))
+    return due
