@@ -1,6 +1,5 @@
 """Filters and orderings of the list of keys: those named here, and no others."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,9 +10,10 @@ from rest_framework.request import Request
 from apikeys.gate.scopes import ROLES
 from apikeys.models import ApiKey, KeyType
 from apikeys.services.bulk.select import usable
-from momentry.common.errors import MomentryError
+from momentry.common.filters import NoFilters, read_filters, refuse_wrong, repeated
 
-PAGING: Final = frozenset({"page", "page_size"})
+__all__ = ["KeyFilters", "NoFilters", "filter_keys", "read_filters", "refuse_wrong", "repeated"]
+
 ORDERINGS: Final = ("created_at", "name", "last_used_at", "expires_at")
 
 
@@ -29,44 +29,6 @@ class KeyFilters(serializers.Serializer[Any]):
         default="-created_at",
         help_text="`-` for descending; keys without the time come last.",
     )
-
-
-class NoFilters(serializers.Serializer[Any]):
-    """A list that is read as it is."""
-
-
-def read_filters(
-    kind: type[serializers.Serializer[Any]], request: Request, *, besides: frozenset[str] = PAGING
-) -> dict[str, Any]:
-    """MomentryError invalid_input for a parameter that is not in the list, not of its kind or there
-    twice. ``besides``: those that are read elsewhere."""
-    given = {name: text for name, text in request.query_params.items() if name not in besides}
-    serializer = kind(data=given)
-    problems: dict[str, Any] = {
-        name: ["is not a parameter here"] for name in set(given) - set(serializer.fields)
-    }
-    if not serializer.is_valid():
-        problems |= dict(serializer.errors)
-    refuse_wrong(problems | repeated(request))
-    return dict(serializer.validated_data)
-
-
-def repeated(request: Request) -> dict[str, list[str]]:
-    """Of two values one would be ignored."""
-    lists = request.query_params.lists()
-    return {name: ["is there twice"] for name, values in lists if len(values) > 1}
-
-
-def refuse_wrong(problems: Mapping[str, Any]) -> None:
-    """MomentryError with what is wrong, by parameter, if anything is."""
-    if problems:
-        raise MomentryError(
-            "invalid_input",
-            errors=[
-                {"detail": str(details[0]), "pointer": f"?{name}"}
-                for name, details in sorted(problems.items())
-            ],
-        )
 
 
 def filter_keys(rows: QuerySet[ApiKey], request: Request, now: datetime) -> QuerySet[ApiKey]:

@@ -7,10 +7,10 @@ from django.db.models import Q
 from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 
-from apikeys.api.usageforms import Instant
 from apikeys.models import RequestLog
 from apikeys.usage.shown import TOKENS, WIRE, money
 from momentry.common.errors import MomentryError
+from momentry.common.filters import Instant
 from momentry.common.scrub import scrub
 
 WIDEST: Final = timedelta(days=31)

@@ -3,12 +3,11 @@
 from typing import Any, Final
 from uuid import UUID
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from momentry.common.errors import CODES
-from momentry.common.problem import CONTENT_TYPE
+from momentry.common import reference
 
-PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
+problems = reference.problems
 KEY_ID: Final = OpenApiParameter("id", UUID, OpenApiParameter.PATH, description="The key's id.")
 MEMBER_ID: Final = OpenApiParameter(
     "id", UUID, OpenApiParameter.PATH, description="The member's id."
@@ -29,7 +28,7 @@ PAGING: Final = (
     OpenApiParameter("page", int, description="From 1."),
     OpenApiParameter("page_size", int, description="1 to 100; 20 without it."),
 )
-ALWAYS: Final = ("missing_key", "insufficient_scope")
+ALWAYS: Final = reference.ALWAYS
 WRITES: Final = (*ALWAYS, "not_found", "conflict")
 ISSUES: Final = (
     *ALWAYS, "upstream_forbidden", "permission_denied", "conflict", "idempotency_in_progress",
@@ -38,17 +37,6 @@ ISSUES: Final = (
 MAKES: Final = (
     *ALWAYS, "conflict", "idempotency_in_progress", "invalid_input", "idempotency_mismatch",
 )  # fmt: skip
-
-
-def problems(*codes: str) -> dict[Any, OpenApiResponse]:
-    """Problem documents by status, each saying which codes it may carry."""
-    found: dict[int, list[str]] = {}
-    for code in codes:
-        found.setdefault(CODES[code].status, []).append(f"`{code}`: {CODES[code].title}.")
-    return {
-        (status, CONTENT_TYPE): OpenApiResponse(response=PROBLEM, description=" ".join(lines))
-        for status, lines in found.items()
-    }
 
 
 def request_example(name: str, value: dict[str, Any]) -> OpenApiExample:

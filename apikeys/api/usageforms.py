@@ -1,10 +1,9 @@
 """What is asked about usage, and how it is answered: parameters, fields and examples."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, extend_schema_field
+from drf_spectacular.utils import OpenApiExample
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -13,31 +12,11 @@ from apikeys.usage.query import BUCKETS, FIELDS, PERIODS, Question
 from apikeys.usage.shown import TOKENS, WIRE
 from apikeys.usage.spans import DAY, HOUR, day_of, hour_of
 from momentry.common.errors import MomentryError
+from momentry.common.filters import Instant
 
 MOST_GROUPS: Final = 3
 WIDEST: Final = {"hour": 31 * DAY, "day": 400 * DAY}
 USUAL: Final = {"hour": DAY, "day": 30 * DAY}
-YEARS: Final = range(2000, 3000)
-
-
-@extend_schema_field(OpenApiTypes.DATETIME)
-class Instant(serializers.Field[datetime, str, str, Any]):
-    """A date or time of ISO 8601; without an offset it is UTC."""
-
-    def to_internal_value(self, data: str) -> datetime:
-        try:
-            given = datetime.fromisoformat(data)
-            found = given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
-        except (ValueError, OverflowError, TypeError):
-            found = datetime.min.replace(tzinfo=UTC)
-        if found.year not in YEARS:
-            raise serializers.ValidationError(
-                "is not a date or time such as 2026-06-01 or 2026-06-01T12:00:00Z"
-            )
-        return found
-
-    def to_representation(self, value: datetime) -> str:
-        return value.isoformat()
 
 
 class Moment(Instant):

@@ -17,8 +17,8 @@ from django.db import connection, transaction
 
 from apikeys.management.output import PrivateFile
 from apikeys.requestlog.row import COLUMNS
-from apikeys.services.bulk import cells
 from apikeys.services.bulk.export import moment
+from momentry.common import cells
 
 PAGE: Final = 2000
 CSV: Final = ".csv.gz"

@@ -11,11 +11,11 @@ from django.template.loader import render_to_string
 
 from accounts.models import User
 from apikeys.models import ApiKey
-from apikeys.services.bulk import cells
 from apikeys.usage.charts import HEIGHT, LEFT, WIDTH, Column, amount, ranking, stacked
 from apikeys.usage.query import PERIODS, Bucket, Question, read_usage
 from apikeys.usage.shown import money, shown
 from apikeys.usage.spans import DAY, day_of, hour_of
+from momentry.common import cells
 from momentry.common.errors import MomentryError
 
 CSV, JSON, HTML = "csv", "json", "html"

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from apikeys.api.reference import request_example
 from apikeys.api.serializers import WholeStorageSerializer
-from apikeys.api.usageforms import Instant
+from momentry.common.filters import Instant
 from momentry.common.serializers import StrictSerializer
 from videos.models import (
     NAME_LENGTH,

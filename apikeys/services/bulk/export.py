@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from accounts.models import User
 from apikeys.models import ApiKey
-from apikeys.services.bulk import cells
 from apikeys.services.bulk.batches import Tell, quiet
 from apikeys.services.bulk.select import Conditions, matching
 from events.kinds import Kind
 from events.services import record
+from momentry.common import cells
 
 CSV: Final = "csv"
 JSON_LINES: Final = "jsonl"

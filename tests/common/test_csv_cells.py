@@ -8,7 +8,7 @@ import unicodedata
 
 import pytest
 
-from apikeys.services.bulk import cells
+from momentry.common import cells
 
 HOSTILE = [
     "=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "\tx", "\rx", "\n=x", "  =1", '"=1', "'=1",
