@@ -78,3 +78,7 @@ class Kind(StrEnum):
     SITE_ROTATED = "site:rotated"
     CLAIM_CREATED = "claim:created"
     MAIL_RETRIED = "mail:retried"
+    CHAIN_HEAD = "chain:head"
+    CHAIN_BROKEN = "chain:broken"
+    CHAIN_CHECKPOINT = "chain:checkpoint"
+    CHAIN_MENDED = "chain:mended"

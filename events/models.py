@@ -1,4 +1,4 @@
-"""Event (what happened, append-only) and Mail (an outbox row the relay sends)."""
+"""Event (what happened, append-only), its chain, and Mail (an outbox row the relay sends)."""
 
 from datetime import datetime
 
@@ -6,12 +6,18 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from events.chainmodels import AuditKey, Chain
 from momentry.common.crypto.fields import EncryptedField
 from momentry.common.ids import uuid7
 
+__all__ = ["AuditKey", "Chain", "Event", "Mail"]
+
 
 class Event(models.Model):
-    """One fact, written in the transaction that made it true. Ids, kind and times are clear."""
+    """One fact, written in the transaction that made it true. Ids, kind and times are clear.
+
+    Afterwards the sealer gives it its place in the chain; the database refuses other changes.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(max_length=40)
@@ -20,10 +26,33 @@ class Event(models.Model):
     request_id = models.CharField(max_length=36, blank=True)
     details = EncryptedField(null=True, blank=True, help_text="JSON.")
     occurred_at = models.DateTimeField(default=timezone.now)
+    proof = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False,
+        help_text="That a process of ours recorded it; until it is sealed.",
+    )  # fmt: skip
+    seq = models.BigIntegerField(
+        null=True, unique=True, editable=False, help_text="Its place; none until it is sealed."
+    )
+    hash = models.BinaryField(
+        max_length=32, null=True, help_text="HMAC over the one before and this row."
+    )
+    details_mac = models.BinaryField(
+        max_length=32, null=True, help_text="Stands for the details in the hash; empty: none."
+    )
 
     class Meta:
         ordering = ["-id"]  # UUIDv7: by time
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(seq=None, hash=None, details_mac=None)
+                | Q(seq__gt=0, hash__isnull=False, details_mac__isnull=False),
+                name="event_sealed_whole",
+            )
+        ]
         indexes = [
+            models.Index(fields=["-occurred_at", "-id"], name="event_time"),
+            models.Index(fields=["actor", "-occurred_at"], name="event_actor"),
+            models.Index(fields=["id"], name="event_unsealed", condition=Q(seq=None)),
             models.Index(fields=["subject", "-occurred_at"], name="event_subject"),
             models.Index(fields=["kind", "-occurred_at"], name="event_kind"),
         ]

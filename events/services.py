@@ -5,6 +5,8 @@ from typing import Any
 
 from django.db import connection
 
+from events.chain.proofs import prove
+from events.chain.rows import fact_of
 from events.kinds import Kind
 from events.models import Event
 from momentry.common import request_id
@@ -17,10 +19,14 @@ def record(kind: Kind, *, actor: str, subject: str, **details: Any) -> Event:
     """
     if not connection.in_atomic_block:
         raise RuntimeError("events.record needs the transaction of the change it records")
-    return Event.objects.create(
+    text = json.dumps(details, ensure_ascii=False, default=str) if details else None
+    event = Event(
         kind=kind,
         actor=actor,
         subject=subject,
         request_id=request_id.current.get(),
-        details=json.dumps(details, ensure_ascii=False, default=str) if details else None,
+        details=text,
     )
+    event.proof = prove(fact_of(event), text)
+    event.save(force_insert=True)
+    return event

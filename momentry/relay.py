@@ -10,6 +10,8 @@ from typing import Final
 
 from django.utils import timezone
 
+from events.chain.head import tell_head
+from events.chain.sealer import Sealer
 from events.mail import send_due
 from momentry.common.env import Environment
 from momentry.listening import listen
@@ -23,6 +25,8 @@ from proxy.services.outages import tell_outages
 logger = logging.getLogger(__name__)
 
 LETTERS: Final = 50  # in one turn
+SEAL_SECONDS: Final = 5.0
+SEALER: Final = Sealer()
 
 
 async def run() -> None:
@@ -58,6 +62,12 @@ def send_mail() -> Then | None:
     return Then.AGAIN if send_due(timezone.now(), most=LETTERS) == LETTERS else None
 
 
+def seal_events() -> None:
+    """Events get their places in the chain; its end is told once an hour."""
+    SEALER.seal()
+    tell_head(timezone.now())
+
+
 def look_at_wordpress() -> None:
     """The users who are said to have changed."""
     look_at_due(timezone.now(), over.is_set)
@@ -66,6 +76,7 @@ def look_at_wordpress() -> None:
 ROUNDS: Final = (
     Round("upstreams", import_upstreams),
     Round("mail", send_mail),
+    Round("sealer", seal_events, SEAL_SECONDS),
     Round("targets", tell_outages),  # what gateways say of upstreams becomes events
     Round("wordpress", look_at_wordpress),
 )

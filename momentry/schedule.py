@@ -21,6 +21,7 @@ BEAT: Final = {
     "pending-members": {"task": "provisioning.tasks.resolve_pending", "schedule": crontab("5")},
     "hash-files": {"task": "videos.tasks.hash_files", "schedule": crontab("*/3")},
     "recount-storage": {"task": "videos.tasks.recount_storage", "schedule": crontab("30", "4")},
+    "purge-events": {"task": "events.tasks.purge_events", "schedule": crontab("0", "5")},
     "file-events": {"task": "videos.tasks.forget_file_events", "schedule": crontab("10", "5")},
     "reconcile": {"task": "provisioning.tasks.reconcile", "schedule": crontab("0", "4")},
     "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},

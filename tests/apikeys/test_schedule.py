@@ -123,6 +123,7 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
         "momentry.common.tasks.forget_sessions": crontab("20", "5"),
         "provisioning.tasks.forget_claims": crontab("25"),
         "provisioning.tasks.forget_inbox": crontab("30"),
+        "events.tasks.purge_events": crontab("0", "5"),
     }  # fmt: skip
     assert set(entries) <= set(app.tasks)
 

@@ -1,0 +1,49 @@
+"""`audit_chain`: what only a person decides about the chain of events."""
+
+from argparse import ArgumentParser
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+
+from events.chain.mending import accept_refused, change_key, restart
+from events.chain.state import BrokenError, UnprovableError
+
+ACTOR: Final = "command"
+
+
+class Command(BaseCommand):
+    help = "Change the audit key, seal events that prove nothing, or begin the chain anew."
+    requires_system_checks: list[str] = []  # it needs the models and the key ring, no pages
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs.add_parser("new-key", help="Seal with a new audit key from now on.")
+        verbs.add_parser(
+            "accept",
+            help="Seal, as they stand, the events that audit_verify says cannot be proved. Look at"
+            " them first: somebody else may have written them.",
+        )
+        verbs.add_parser(
+            "restart",
+            help="Begin anew behind the last sealed row, where the chain's own row or its keys are"
+            " lost. What is before can be proved no more: keep a dump of it.",
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        verbs = {"new-key": self.new_key, "accept": self.accept, "restart": self.restart}
+        try:
+            verbs[options["verb"]]()
+        except (BrokenError, UnprovableError) as error:
+            raise CommandError(str(error)) from None
+
+    def new_key(self) -> None:
+        self.stdout.write(f"A new audit key seals what follows {change_key(actor=ACTOR)}.")
+
+    def accept(self) -> None:
+        found = accept_refused(actor=ACTOR)
+        for event in found:
+            self.stdout.write(str(event))
+        self.stdout.write(f"Sealed {len(found)} events that proved nothing.")
+
+    def restart(self) -> None:
+        self.stdout.write(f"The chain begins anew behind {restart(actor=ACTOR)}.")
