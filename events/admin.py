@@ -1,11 +1,13 @@
 """Events (read-only) and the mail outbox (a letter that failed can be sent again)."""
 
 import json
+from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from unfold.paginator import InfinitePaginator
 
@@ -41,6 +43,8 @@ SHADES: Final = {"created": GREEN, "claimed": GREEN, "resumed": GREEN, "done": G
                  "updated": BLUE, "retried": BLUE, "suspended": ORANGE, "failed": ORANGE,
                  "revoked": RED, "deleted": RED, "dead": RED}  # fmt: skip
 UNREADABLE: Final = "cannot be opened with the keys at hand"
+SEALS: Final = {"sealed": GREEN, "waiting": BLUE, "late": ORANGE}
+PATIENCE: Final = timedelta(minutes=1)  # the relay seals every five seconds
 
 
 def linked(reference: str) -> str:
@@ -60,17 +64,31 @@ class KindFilter(admin.SimpleListFilter):
         return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
+class SealFilter(admin.SimpleListFilter):
+    title = "sealed"
+    parameter_name = "sealed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "no")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(seq=None) if self.value() == "no" else queryset
+
+
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin[Event]):
-    list_display = ["occurred_at", "what", "about", "by", "request_id"]
-    list_filter = [KindFilter, ("occurred_at", admin.DateFieldListFilter)]
+    list_display = ["occurred_at", "what", "about", "by", "request_id", "sealed"]
+    list_filter = [KindFilter, SealFilter, ("occurred_at", admin.DateFieldListFilter)]
     search_fields = ["subject__exact"]
     search_help_text = "Exactly what it happened to: member:<id> or key:<id>."
     ordering = ["-id"]  # UUIDv7: the order of time, and it has an index
     sortable_by = ()
     paginator = InfinitePaginator
     show_full_result_count = False
-    fields = [("occurred_at", "kind"), ("about", "by"), "request_id", "what_exactly"]
+    fields = [
+        ("occurred_at", "kind"), ("about", "by"), "request_id", "what_exactly",
+        ("sealed", "link"),
+    ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         return super().get_queryset(request).defer("details")
@@ -86,6 +104,18 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     @column("by")
     def by(self, obj: Event) -> str:
         return linked(obj.actor)
+
+    @column("sealed", badge=SEALS)
+    def sealed(self, obj: Event) -> tuple[str, str]:
+        """Its place in the chain. What waits for long could not be proved, or no relay runs."""
+        if obj.seq is not None:
+            return "sealed", f"sealed {obj.seq}"
+        is_late = timezone.now() - obj.occurred_at > PATIENCE
+        return ("late", "not sealed") if is_late else ("waiting", "not yet")
+
+    @column("hash")
+    def link(self, obj: Event) -> str:
+        return bytes(obj.hash).hex() if obj.hash is not None else "-"
 
     @column("details")
     def what_exactly(self, obj: Event) -> str:

@@ -10,6 +10,7 @@ from apikeys.api.bulk import KeyBatch, KeyBatchRevoke, KeyExport, KeyImport
 from apikeys.api.grants import GrantViewSet
 from apikeys.api.ip_rules import IpRuleViewSet
 from apikeys.api.logs import RequestLogViewSet
+from apikeys.api.myevents import MyEvents
 from apikeys.api.mykeys import MyKeyViewSet
 from apikeys.api.overrides import MemberLimits
 from apikeys.api.settle import HoldSettlement
@@ -18,6 +19,7 @@ from apikeys.api.tiers import TierViewSet
 from apikeys.api.usage import AdminUsage, MyUsage
 from apikeys.api.verify import KeyVerification
 from apikeys.api.views import Me
+from events.api.events import EventViewSet
 from momentry.common import health, openapi  # noqa: F401  openapi registers itself
 from momentry.favicon import favicon
 from momentry.metrics import metrics
@@ -44,6 +46,7 @@ router.register("admin/tiers", TierViewSet, basename="tier")
 router.register("admin/grants", GrantViewSet, basename="grant")
 router.register("admin/upstreams", UpstreamViewSet, basename="upstream")
 router.register("admin/logs", RequestLogViewSet, basename="log")
+router.register("admin/events", EventViewSet, basename="event")
 router.register("admin/prices", PriceViewSet, basename="price")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("admin/provisioning-tasks", ProvisioningTaskViewSet, basename="provisioning-task")
@@ -55,6 +58,7 @@ MODELS = "admin/upstreams/<slug:slug>/models"
 api: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="me"),
     path("me/usage", MyUsage.as_view(), name="my-usage"),
+    path("me/events", MyEvents.as_view(), name="my-events"),
     path("admin/usage", AdminUsage.as_view(), name="usage"),
     path("keys/verify", KeyVerification.as_view(), name="keys-verify"),
     path("keys/settle", HoldSettlement.as_view(), name="keys-settle"),

@@ -1,4 +1,4 @@
-"""What the routes of videos are asked about: made for each call, as its verb needs it."""
+"""What routes of videos and events are asked about: made for each call, as its verb needs it."""
 
 import itertools
 from typing import Any
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from accounts.models import User
 from apikeys.models import ApiKey
+from events.models import Event
 from videos.models import ProcessingJob, Processor, Source, Video
 from videos.services import jobs, library, queue, results, uploads
 from videos.services.leases import Holder
@@ -36,6 +37,8 @@ class Films:
         """What stands for ``{id}``; None for a route of something else."""
         resource = path.removeprefix(V1).removeprefix("admin/").partition("/")[0]
         verb = path.rpartition("/")[2]
+        if resource == "events" and "{id}" in path:
+            return Event.objects.earliest("id").pk
         if "{id}" not in path or resource not in {"videos", "jobs", "uploads"}:
             return None
         owner = ApiKey.objects.get(pk=key_id).owner if key_id else None
