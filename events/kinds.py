@@ -82,3 +82,4 @@ class Kind(StrEnum):
     CHAIN_BROKEN = "chain:broken"
     CHAIN_CHECKPOINT = "chain:checkpoint"
     CHAIN_MENDED = "chain:mended"
+    EVENT_EXPORTED = "event:exported"
