@@ -4,6 +4,7 @@ was sealed. Changes nothing; sealer and retention may be at work meanwhile.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from events.chain import rows
@@ -13,11 +14,15 @@ from events.chain.sealer import proved
 from events.chain.state import BrokenError, Ends, UnprovableError, read_ends
 from momentry.common.crypto.errors import EnvelopeError, UnknownKeyError
 
+NAMED: Final = 20
+
 
 @dataclass(slots=True)
 class Report:
     """``erased``: rows whose details are gone; the chain holds without them. ``late``: rows that
-    wait for a key that the ring here lacks."""
+    wait for a key that the ring here lacks; ``locked``: rows whose details do not open here for the
+    same reason, and what is to be said of the first. ``refused``: events that prove nothing, the
+    first of them by name."""
 
     base: Link
     head: Link
@@ -25,7 +30,10 @@ class Report:
     erased: int = 0
     waiting: int = 0
     late: int = 0
-    refused: list[UUID] = field(default_factory=list)
+    locked: int = 0
+    first_locked: str = ""
+    refused: int = 0
+    named: list[UUID] = field(default_factory=list)
 
 
 class Walk:
@@ -55,12 +63,23 @@ class Walk:
             self.report.rows += 1
         self.check_end()
         self.look_at_waiting()
+        self.tell_unprovable()
+        return self.report
+
+    def tell_unprovable(self) -> None:
+        """After all else: what cannot be said hides nothing that can."""
+        if self.report.refused:
+            return
+        if self.report.locked:
+            raise UnprovableError(
+                f"All else is whole, but the details of {self.report.locked} rows cannot be opened,"
+                f" first of {self.report.first_locked}"
+            )
         if self.heads:  # all others were met
             raise UnprovableError(
                 f"Row {max(self.heads)} is no more: retention let go rows up to"
                 f" {self.report.base.seq}. The rest is whole."
             )
-        return self.report
 
     def sealed(self) -> Iterator[Sealed]:
         """Rows that stand at their place or after it; those that retention lets go meanwhile are
@@ -99,7 +118,9 @@ class Walk:
         try:
             details = rows.opened(row.fact.id, row.envelope)
         except UnknownKeyError as error:
-            raise UnprovableError(f"The details of {where} cannot be opened: {error}") from None
+            self.report.locked += 1
+            self.report.first_locked = self.report.first_locked or f"{where} {error}"
+            return
         except EnvelopeError:
             raise BrokenError(f"The details of {where} were altered: they do not open.") from None
         key = self.ends.key_for(row.link.seq)
@@ -146,7 +167,9 @@ class Walk:
             except UnknownKeyError:
                 self.report.late += 1
             except EnvelopeError:
-                self.report.refused.append(row.fact.id)
+                self.report.refused += 1
+                if self.report.refused <= NAMED:
+                    self.report.named.append(row.fact.id)
             else:
                 self.report.waiting += 1
 

@@ -3,9 +3,10 @@
 import pytest
 
 from events.chain.sealer import Sealer
+from events.chain.state import BrokenError, read_ends, write_ends
 from events.models import AuditKey, Chain
 from momentry.common.crypto.generate import generate
-from momentry.common.crypto.keyring import get_ring
+from momentry.common.crypto.keyring import KeyRing, get_ring
 from tests.events.chained import by_hand, execute, head, sealed, some, verify
 
 pytestmark = pytest.mark.django_db
@@ -87,3 +88,31 @@ def test_a_ring_without_the_key_proves_nothing_and_says_so(monkeypatch):
 
     assert code == 2
     assert said.startswith("An audit key cannot be opened")
+
+
+def test_an_end_is_written_only_behind_the_end_that_was_read():
+    sealed(2)
+    before = read_ends()
+    some(1)
+    Sealer().seal()
+
+    with pytest.raises(BrokenError, match="changed meanwhile"):
+        write_ends(before, before)
+    assert verify()[0] == 0
+
+
+def test_details_under_a_key_that_the_ring_lacks_hide_nothing():
+    made = sealed(5)
+    foreign = KeyRing.from_text(generate("encryption-key"))
+    place = {"table": "events_event", "column": "details"}
+    for row in made[1:3]:
+        envelope = foreign.seal("{}", **place, row_id=row.pk)
+        execute("UPDATE events_event SET details = %s WHERE id = %s", envelope, row.pk)
+
+    code, said = verify()
+    assert code == 2
+    assert "All else is whole, but the details of 2 rows cannot be opened" in said
+    assert f"first of row 2, event {made[1].pk}, " in said
+    with by_hand():
+        execute("UPDATE events_event SET actor = 'x' WHERE seq = 5")
+    assert verify() == (1, f"Row 5, event {made[4].pk}, was altered.")

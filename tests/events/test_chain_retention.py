@@ -210,8 +210,10 @@ def test_what_proves_nothing_is_sealed_when_a_person_says_so():
 def test_a_chain_that_lost_its_own_row_or_key_begins_anew_when_a_person_says_so(lost):
     sealed(3)
     execute(lost)
-    with pytest.raises(BrokenError):
-        Sealer().seal()
+    sealer = Sealer()
+    for _ in range(2):
+        with pytest.raises(BrokenError):
+            sealer.seal()
     assert Event.objects.filter(kind="chain:broken").count() == 1
 
     call_command("audit_chain", "restart", stdout=StringIO())

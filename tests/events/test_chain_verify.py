@@ -224,3 +224,17 @@ def test_it_reads_a_batch_at_a_time(monkeypatch):
         execute("UPDATE events_event SET actor = 'x' WHERE seq = 6")
 
     assert "Row 6," in verify()[1]
+
+
+def test_only_new_forgeries_are_told():
+    sealer = Sealer()
+    for number in range(3):
+        true = note(number)
+        execute(FORGED.format(proof="''", details="NULL"), true.pk)
+        sealer.seal()
+        sealer.seal()
+
+    forged = Event.objects.filter(seq=None).values_list("pk", flat=True)
+    told = [event.details for event in Event.objects.filter(kind="chain:broken")]
+    assert len(told) == 3
+    assert [sum(str(pk) in text for pk in forged) for text in told] == [1, 1, 1]

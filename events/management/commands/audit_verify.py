@@ -12,7 +12,6 @@ from events.chain.verify import Report, Walk
 
 BROKEN: Final = 1
 UNPROVABLE: Final = 2
-NAMED: Final = 20
 HEAD: Final = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})", re.ASCII)
 
 
@@ -56,10 +55,10 @@ class Command(BaseCommand):
         if report.late:
             self.stdout.write(f"{report.late} wait for a key that the ring here lacks.")
         if report.refused:
-            for event in report.refused[:NAMED]:
+            for event in report.named:
                 self.stdout.write(f"{event} cannot be proved")
             raise CommandError(
-                f"{len(report.refused)} events cannot be proved: not recorded by us, or altered"
+                f"{report.refused} events cannot be proved: not recorded by us, or altered"
                 " before they were sealed.",
                 returncode=BROKEN,
             )
