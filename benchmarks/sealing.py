@@ -11,12 +11,12 @@ import sys
 import time
 from datetime import timedelta
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
-from stage import Bounds, stage
+from stage import Bounds, Meter, Stage, stage
 
-LEAST_SEALED = 5000.0
-ROUNDS = 3
+LEAST_SEALED: Final = 5000.0
+ROUNDS: Final = 3
 
 
 def main() -> int:
@@ -24,11 +24,10 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=50_000)
     given = parser.parse_args()
     bounds = Bounds()
-    with stage():
+    with stage() as at:
         recorded = [record_some(given.events // ROUNDS) for _ in range(ROUNDS)]
         bounds.check("record(), microseconds, median", statistics.median(recorded))
-        sealed = seal()
-        bounds.check("events sealed per second", sealed, least=LEAST_SEALED)
+        bounds.check("events sealed per second", seal(at, bounds), least=LEAST_SEALED)
         verified, memory = verify()
         bounds.check("events verified per second", verified)
         bounds.check("MiB that verifying adds to memory", memory, most=16)
@@ -55,11 +54,15 @@ def record_some(count: int) -> float:
     return (time.perf_counter() - began) / count * 1e6
 
 
-def seal() -> float:
+def seal(at: Stage, bounds: Bounds) -> float:
     sealer: Any = import_module("events.chain.sealer")
-    began = time.perf_counter()
+    meter, began = Meter(at, []), time.perf_counter()
+    own = time.process_time()
     count = sealer.Sealer().seal()
-    return float(count / (time.perf_counter() - began))
+    took, own = time.perf_counter() - began, time.process_time() - own
+    bounds.check("microseconds of CPU for each, the sealer", own / count * 1e6)
+    bounds.check("the same of PostgreSQL", meter.spent().postgres / count * 1e6)
+    return float(count / took)
 
 
 def verify() -> tuple[float, float]:
