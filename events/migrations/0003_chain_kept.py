@@ -78,7 +78,7 @@ def proof_for(row):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("events", "0010_chain")]
+    dependencies = [("events", "0002_chain")]
 
     operations = [
         migrations.RunPython(prove_what_is_there, migrations.RunPython.noop),
