@@ -1,4 +1,4 @@
-"""What was recorded before the chain gets its proofs, and the table its triggers. Apart from 0010,
+"""What was recorded before the chain gets its proofs, and the table its triggers. Apart from 0002,
 whose locks nobody should wait for meanwhile.
 
 The triggers keep our own code and careless hands from changing history; who may alter the table may
