@@ -1,6 +1,7 @@
 """record(): the only way anything is audited, in the transaction that makes it true."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from django.db import connection
@@ -9,17 +10,19 @@ from events.chain.proofs import prove
 from events.chain.rows import fact_of
 from events.kinds import Kind
 from events.models import Event
+from events.payloads import PAYLOADS, plain
 from momentry.common import request_id
 
 
 def record(kind: Kind, *, actor: str, subject: str, **details: Any) -> Event:
     """Write one event. ``actor`` and ``subject`` are ``kind:id``; details are kept encrypted.
+    What they hold says events.payloads.
 
     Must run inside the transaction of the change: a rolled-back change leaves no event.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("events.record needs the transaction of the change it records")
-    text = json.dumps(details, ensure_ascii=False, default=str) if details else None
+    text = json.dumps(details, ensure_ascii=False, default=plain) if details else None
     event = Event(
         kind=kind,
         actor=actor,
@@ -30,3 +33,13 @@ def record(kind: Kind, *, actor: str, subject: str, **details: Any) -> Event:
     event.proof = prove(fact_of(event), text)
     event.save(force_insert=True)
     return event
+
+
+def forget_details(subjects: Collection[str]) -> int:
+    """What people wrote of whom is purged, names and addresses among it; of how many events. That
+    it happened, when and by whom stays."""
+    private = [
+        kind for kind, fields in PAYLOADS.items() if any(field.private for field in fields.values())
+    ]
+    rows = Event.objects.filter(subject__in=subjects, kind__in=private)
+    return rows.filter(details__isnull=False).update(details=None)

@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from apikeys.services.prover import get_prover
 from momentry.common import throttle
+from tests.events.payloads import watched
 from tests.gateway.conftest import Database, migrated_database
 
 
@@ -38,6 +39,14 @@ def no_known_formats():
     """Imported secrets of one test are not those of the next."""
     get_prover().formats.forget()
     get_prover().has_slow.forget()
+
+
+@pytest.fixture(autouse=True)
+def known_payloads() -> Iterator[list[str]]:
+    """Every event that a test makes happen has the details that its kind says (events.payloads)."""
+    with watched() as faults:
+        yield faults
+    assert faults == []
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from django.db.models import Value
 from django.db.models.functions import Lower
 
 from accounts.models import LIVE, Site, Status, User
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -126,12 +127,13 @@ def update_profile(member: User, profile: Profile, *, actor: str) -> dict[str, s
     settle(member)
     member.full_clean(validate_constraints=False)
     save_or_pend(member, *before, "suspended_by", "suspension_reason")
+    change = changes(before, {name: wanted[name] for name in before})
     record(
         Kind.MEMBER_UPDATED,
         actor=actor,
         subject=subject(member),
-        fields=sorted(before),
         status=member.status,
+        **change,
     )
     return before
 
@@ -140,16 +142,29 @@ def update_profile(member: User, profile: Profile, *, actor: str) -> dict[str, s
 def change_member(member: User, *, actor: str, **fields: Any) -> bool:
     """Staff's changes to what is no profile: tier, storage quota, staff rights."""
     hold(member)
-    changes = {name: value for name, value in fields.items() if getattr(member, name) != value}
-    if not changes:
+    before = {name: getattr(member, name) for name in fields}
+    change = changes(before, fields)
+    if not change["fields"]:
         return False
     refuse_deleted(member)
-    for name, value in changes.items():
+    for name, value in change["after"].items():
         setattr(member, name, value)
     member.full_clean()
-    save(member, *changes)
-    record(Kind.MEMBER_UPDATED, actor=actor, subject=subject(member), fields=sorted(changes))
+    save(member, *change["fields"])
+    record(Kind.MEMBER_UPDATED, actor=actor, subject=subject(member), **change)
     return True
+
+
+def groups_of(member: User) -> list[str]:
+    return sorted(member.groups.values_list("name", flat=True))
+
+
+@transaction.atomic
+def note_groups(member: User, before: list[str], *, actor: str) -> None:
+    """Staff are in other groups now, perhaps, and so have other rights."""
+    change = changes({"groups": before}, {"groups": groups_of(member)})
+    if change["fields"]:
+        record(Kind.MEMBER_UPDATED, actor=actor, subject=subject(member), **change)
 
 
 def subject(member: User) -> str:

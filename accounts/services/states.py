@@ -20,7 +20,7 @@ from accounts.services.profiles import (
     subject,
 )
 from events.kinds import Kind
-from events.services import record
+from events.services import forget_details, record
 from momentry.common.errors import MomentryError
 
 SITE: Final = "site:"
@@ -159,5 +159,6 @@ def erase(member: User, *, actor: str, reason: str = "") -> bool:
     member.groups.clear()
     member.user_permissions.clear()
     save(member, *wanted)
+    forget_details([subject(member)])
     record(Kind.MEMBER_PURGED, actor=actor, subject=subject(member))
     return True

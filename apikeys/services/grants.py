@@ -1,5 +1,7 @@
 """Grants, one at a time: of a tier, a member or a key. A key's are also part of its settings."""
 
+from typing import Any
+
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
@@ -8,6 +10,7 @@ from apikeys.services.life import ENDED
 from apikeys.services.makers import Maker, check_rules, check_within, specs_of
 from apikeys.services.overrides import overrides_of
 from apikeys.services.wanted import GrantSpec, check_grant
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -25,10 +28,13 @@ def save_grant(grant: Grant, *, maker: Maker) -> Grant:
         raise MomentryError("conflict", f"There is a grant for {grant.upstream}: change that one.")
     check_grant(spec := specs_of([grant])[0])
     check_right(maker, key, [*specs_of(others), spec])
-    kind = Kind.GRANT_CREATED if grant._state.adding else Kind.GRANT_UPDATED
+    before = Grant.objects.filter(pk=grant.pk).first()
     grant.full_clean(validate_unique=False, validate_constraints=False)
     grant.save()
-    note(kind, grant, key, maker)
+    if before is None:
+        note(Kind.GRANT_CREATED, grant, key, maker, facts(grant))
+    else:
+        note(Kind.GRANT_UPDATED, grant, key, maker, changes(facts(before), facts(grant)))
     return grant
 
 
@@ -37,7 +43,7 @@ def delete_grant(grant: Grant, *, maker: Maker) -> None:
     """A key's last grant gone, it may do what its member may: that is judged like a gain."""
     key = lock_key(grant)
     check_right(maker, key, specs_of(siblings(grant)))
-    note(Kind.GRANT_DELETED, grant, key, maker)
+    note(Kind.GRANT_DELETED, grant, key, maker, facts(grant))
     grant.delete()
 
 
@@ -97,21 +103,19 @@ def check_right(maker: Maker, key: ApiKey | None, after: list[GrantSpec]) -> Non
         check_within(maker, key, after, overrides_of(key.limit_overrides.all()))
 
 
-def note(kind: Kind, grant: Grant, key: ApiKey | None, maker: Maker) -> None:
+def note(
+    kind: Kind, grant: Grant, key: ApiKey | None, maker: Maker, details: dict[str, Any]
+) -> None:
     """The event; a key's grants are in its JSON, so its version rises."""
     if key is not None:
         key.version += 1
         key.save(update_fields=["version"])
-    record(
-        kind,
-        actor=maker.actor,
-        subject=f"grant:{grant.pk}",
-        of=subject_of(grant),
-        upstream=grant.upstream,
-        methods=grant.methods,
-        paths=grant.paths,
-        models=grant.models,
-    )
+    subject, of = f"grant:{grant.pk}", subject_of(grant)
+    record(kind, actor=maker.actor, subject=subject, of=of, **details)
+
+
+def facts(grant: Grant) -> dict[str, Any]:
+    return {name: getattr(grant, name) for name in ("upstream", "methods", "paths", "models")}
 
 
 def subject_of(grant: Grant) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from apikeys.models import IpRule
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 
@@ -12,10 +13,14 @@ from events.services import record
 @transaction.atomic
 def save_rule(rule: IpRule, *, actor: str) -> IpRule:
     """Make a rule, or change one. Raises ValidationError."""
-    kind = Kind.IP_RULE_CREATED if rule._state.adding else Kind.IP_RULE_UPDATED
+    before = IpRule.objects.select_for_update().filter(pk=rule.pk).first()
     rule.full_clean()
     rule.save()
-    record(kind, actor=actor, subject=f"ip-rule:{rule.pk}", **facts(rule))
+    if before is None:
+        kind, details = Kind.IP_RULE_CREATED, facts(rule)
+    else:
+        kind, details = Kind.IP_RULE_UPDATED, changes(facts(before), facts(rule))
+    record(kind, actor=actor, subject=f"ip-rule:{rule.pk}", **details)
     return rule
 
 
@@ -27,4 +32,7 @@ def delete_rule(rule: IpRule, *, actor: str) -> None:
 
 
 def facts(rule: IpRule) -> dict[str, Any]:
-    return {"network": rule.network, "rule": rule.kind, "expires_at": rule.expires_at}
+    return {
+        "network": rule.network, "rule": rule.kind, "expires_at": rule.expires_at,
+        "note": rule.note,
+    }  # fmt: skip

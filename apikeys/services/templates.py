@@ -17,6 +17,7 @@ from apikeys.services.wanted import (
     known_scopes,
     refuse,
 )
+from events.changes import changes, without_ids
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -43,15 +44,21 @@ def save_template(template: KeyTemplate, *, maker: Maker) -> KeyTemplate:
         raise MomentryError("not_found")
     check_template(template)
     check_maker(template, maker)
-    changed = [name for name in FIELDS if not before or getattr(template, name) != before[name]]
-    if changed:
+    after = {name: getattr(template, name) for name in FIELDS}
+    if after != before:
         template.full_clean(validate_unique=False)
         template.save(force_insert=adding)
-        kind = Kind.KEY_TEMPLATE_CREATED if adding else Kind.KEY_TEMPLATE_UPDATED
-        names = sorted(name.removesuffix("_id") for name in changed)
-        subject = f"key-template:{template.pk}"
-        record(kind, actor=maker.actor, subject=subject, fields=names)
+        note(template, before, after, maker)
     return template
+
+
+def note(
+    template: KeyTemplate, before: Mapping[str, Any] | None, after: Mapping[str, Any], maker: Maker
+) -> None:
+    kind = Kind.KEY_TEMPLATE_UPDATED if before else Kind.KEY_TEMPLATE_CREATED
+    made = {"after": without_ids(after)}
+    details = changes(without_ids(before), made["after"]) if before else made
+    record(kind, actor=maker.actor, subject=f"key-template:{template.pk}", **details)
 
 
 @transaction.atomic

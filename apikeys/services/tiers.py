@@ -1,7 +1,6 @@
 """Tiers: made, changed and removed by whoever holds everything, each change an event."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import transaction
@@ -10,6 +9,7 @@ from accounts.models import User
 from apikeys.models import ApiKey, KeyTemplate, Tier
 from apikeys.models.rights import LIMITS
 from apikeys.services.makers import Maker, check_rules
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -28,17 +28,14 @@ def save_tier(tier: Tier, *, maker: Maker) -> Tier:
         raise MomentryError("conflict", f"There is a tier {tier.pk}: change that one.")
     if not adding and before is None:
         raise MomentryError("not_found")
-    changed = {name: getattr(tier, name) for name in FIELDS if differs(tier, name, before)}
-    if changed:
+    after = {name: getattr(tier, name) for name in FIELDS}
+    if after != before:
         tier.full_clean(validate_unique=False)
         tier.save(force_insert=adding)
-        kind = Kind.TIER_CREATED if adding else Kind.TIER_UPDATED
-        record(kind, actor=maker.actor, subject=f"tier:{tier.pk}", **changed)
+        kind = Kind.TIER_UPDATED if before else Kind.TIER_CREATED
+        details = changes(before, after) if before else after
+        record(kind, actor=maker.actor, subject=f"tier:{tier.pk}", **details)
     return tier
-
-
-def differs(tier: Tier, name: str, before: Mapping[str, Any] | None) -> bool:
-    return before is None or getattr(tier, name) != before[name]
 
 
 @transaction.atomic

@@ -1,6 +1,6 @@
 """Change a key's settings: only what is named changes, and only what changes is recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from apikeys.services.wanted import (
     check_role,
     known_scopes,
 )
+from events.changes import changes, without_ids
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -49,9 +50,11 @@ def update_key(
         raise MomentryError("precondition_failed", f"The key is at version {key.version} now.")
     if key.revoked_at or key.quarantined_at or key.purged_at:
         raise MomentryError("conflict", ENDED)
-    changes = apply(key, wanted)
-    if changes:
-        save(key, changes, maker)
+    before = told(key, wanted)
+    changed = apply(key, wanted)
+    if changed:
+        save(key, changed, maker)
+        note(key, before, changed, maker)
     return key
 
 
@@ -61,15 +64,15 @@ def apply(key: ApiKey, wanted: Mapping[str, Any]) -> dict[str, Any]:
     if "scopes" in given:
         given["scopes"] = known_scopes(given["scopes"], key.key_type)
     grants, overrides = given.pop("grants", None), given.pop("limit_overrides", None)
-    changes = {name: value for name, value in given.items() if getattr(key, name) != value}
-    for name, value in changes.items():
+    changed = {name: value for name, value in given.items() if getattr(key, name) != value}
+    for name, value in changed.items():
         setattr(key, name, value)
     if grants is not None and set(grants) != set(specs_of(key.grants.all())):
         check_grants(grants)
-        changes["grants"] = grants
+        changed["grants"] = grants
     if overrides is not None:
-        changes |= apply_overrides(key, overrides)
-    return changes
+        changed |= apply_overrides(key, overrides)
+    return changed
 
 
 def apply_overrides(key: ApiKey, wanted: Overrides) -> dict[str, Any]:
@@ -79,31 +82,43 @@ def apply_overrides(key: ApiKey, wanted: Overrides) -> dict[str, Any]:
     return {} if same else {"limit_overrides": wanted}
 
 
-def save(key: ApiKey, changes: dict[str, Any], maker: Maker) -> None:
+def save(key: ApiKey, changed: dict[str, Any], maker: Maker) -> None:
     now = timezone.now()
     check_role(key)
     check_metadata(key.metadata)
-    if "expires_at" in changes:
+    if "expires_at" in changed:
         check_end(key.expires_at, now)
-    if RIGHTS & set(changes):
-        check_rights(key, changes, maker)
-    if "rotate_every_days" in changes:
+    if RIGHTS & set(changed):
+        check_rights(key, changed, maker)
+    if "rotate_every_days" in changed:
         key.rotation_due_at = rotation_due(key, now)
     key.version += 1
     key.full_clean()
     key.save()
-    if "grants" in changes:
+    if "grants" in changed:
         key.grants.all().delete()
-        save_grants(key, changes["grants"])
-    if "limit_overrides" in changes:
-        save_overrides(changes["limit_overrides"], key=key)
-    fields = sorted(name.removesuffix("_id") for name in changes)
-    record(Kind.APIKEY_UPDATED, actor=maker.actor, subject=f"key:{key.pk.hex}", fields=fields)
+        save_grants(key, changed["grants"])
+    if "limit_overrides" in changed:
+        save_overrides(changed["limit_overrides"], key=key)
 
 
-def check_rights(key: ApiKey, changes: dict[str, Any], maker: Maker) -> None:
-    grants = changes.get("grants", specs_of(key.grants.all()))
+def told(key: ApiKey, names: Iterable[str]) -> dict[str, Any]:
+    """What these settings are."""
+    listed: dict[str, Callable[[], Any]] = {
+        "grants": lambda: [spec._asdict() for spec in specs_of(key.grants.all())],
+        "limit_overrides": lambda: overrides_of(key.limit_overrides.all()),
+    }
+    return {name: listed[name]() if name in listed else getattr(key, name) for name in names}
+
+
+def note(key: ApiKey, before: Mapping[str, Any], changed: Iterable[str], maker: Maker) -> None:
+    change = changes(without_ids(before), without_ids(told(key, changed)))
+    record(Kind.APIKEY_UPDATED, actor=maker.actor, subject=f"key:{key.pk.hex}", **change)
+
+
+def check_rights(key: ApiKey, changed: dict[str, Any], maker: Maker) -> None:
+    grants = changed.get("grants", specs_of(key.grants.all()))
     kept = overrides_of(key.limit_overrides.all())
-    overrides = changes.get("limit_overrides", kept)
-    check_bounds(key, overrides, set(changes))
+    overrides = changed.get("limit_overrides", kept)
+    check_bounds(key, overrides, set(changed))
     check_within(maker, key, grants, overrides)

@@ -15,7 +15,7 @@ from apikeys.models import ApiKey, ForeignSecret, Grant, LimitOverride, RetiredS
 from apikeys.services.life import ALIVE
 from events.kinds import Kind
 from events.models import Event
-from events.services import record
+from events.services import forget_details, record
 
 BATCH: Final = 500
 
@@ -56,6 +56,7 @@ def purge_batch(ids: list[UUID], now: datetime, age: timedelta, actor: str) -> i
     ForeignSecret.objects.filter(key_id__in=locked).delete()
     Grant.objects.filter(key_id__in=locked).delete()
     LimitOverride.objects.filter(key_id__in=locked).delete()
+    forget_details([f"key:{key_id.hex}" for key_id in locked])
     for key_id in locked:
         record(Kind.APIKEY_PURGED, actor=actor, subject=f"key:{key_id.hex}")
     return len(locked)

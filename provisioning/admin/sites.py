@@ -124,17 +124,18 @@ class SiteAdmin(StaffAdmin[Site]):
 
     @transaction.atomic
     def save_model(self, request: HttpRequest, obj: Site, form: Any, change: bool) -> None:
+        before = sites.facts(Site.objects.select_for_update().get(pk=obj.pk)) if change else None
         super().save_model(request, obj, form, change)
-        sites.record_change(
-            obj, actor=actor_of(request), fields=form.changed_data, created=not change
-        )
+        given = set(form.changed_data) & set(form.secrets)
+        sites.record_change(obj, before, secrets=given, actor=actor_of(request))
 
     @button("Test connection", CHANGE, "network_check")
     def test_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Every step that went well is told too."""
 
-        def run(site: Site, _order: Order) -> bool:
+        def run(site: Site, order: Order) -> bool:
             found = check(site)
+            sites.record_test(site, ok=found.is_good, actor=order.actor)
             for line in found.lines:
                 self.message_user(request, line, SUCCESS if found.is_good else WARNING)
             return found.is_good

@@ -1,10 +1,16 @@
 """The secrets of a site: exchanged without a pause, told to nobody."""
 
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
 from django.db import transaction
 
 from accounts.models import Site
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
+
+FIELDS: Final = ("name", "url", "scheme", "rest_username", "disabled_at")
 
 
 def keep_previous(site: Site, secret: str, *, is_other_scheme: bool = False) -> None:
@@ -28,6 +34,21 @@ def forget_previous_secret(site: Site, *, actor: str) -> bool:
     return True
 
 
-def record_change(site: Site, *, actor: str, fields: list[str], created: bool) -> None:
-    kind = Kind.SITE_CREATED if created else Kind.SITE_UPDATED
-    record(kind, actor=actor, subject=f"site:{site.pk.hex}", fields=sorted(fields))
+def record_change(
+    site: Site, before: Mapping[str, Any] | None, *, secrets: Collection[str], actor: str
+) -> None:
+    """``before``: None for a new one. ``secrets``: those that were given, by their names alone."""
+    kind = Kind.SITE_CREATED if before is None else Kind.SITE_UPDATED
+    change = changes(before or {}, facts(site))
+    change["fields"] = sorted([*change["fields"], *secrets])
+    record(kind, actor=actor, subject=f"site:{site.pk.hex}", **change)
+
+
+def facts(site: Site) -> dict[str, Any]:
+    return {name: getattr(site, name) for name in FIELDS}
+
+
+@transaction.atomic
+def record_test(site: Site, *, ok: bool, actor: str) -> None:
+    """Staff had its REST API asked with the password that is kept."""
+    record(Kind.SITE_TESTED, actor=actor, subject=f"site:{site.pk.hex}", ok=ok)

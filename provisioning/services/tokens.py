@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.models import Site, Status, User
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -73,6 +74,7 @@ def change_token(
         given["scopes"] = scopes_of(found.provider, given["scopes"])
     secret = given.pop("token", None)
     changed = {name: value for name, value in given.items() if getattr(found, name) != value}
+    told = changes({name: getattr(found, name) for name in changed}, changed)
     if "base_url" in changed and secret is None:
         raise ValidationError({"token": "Say it again: it is not sent to another address."})
     if secret is not None:
@@ -88,7 +90,7 @@ def change_token(
     check(found, has_secret=secret is not None)
     found.version += 1
     save(found, *changed, "state", "reason", "expires_at", "version", "updated_at")
-    note(Kind.TOKEN_UPDATED, found, actor, fields=sorted(changed))
+    note(Kind.TOKEN_UPDATED, found, actor, **{**told, "fields": sorted(changed)})
     return found
 
 

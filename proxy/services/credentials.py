@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from events.changes import changes
 from events.kinds import Kind
 from momentry.common.errors import MomentryError
 from proxy.models import Target, TargetCredential, Upstream
@@ -16,6 +17,7 @@ from proxy.services.wanted import check_credential
 
 MAX_CREDENTIALS: Final = 10
 CHANGEABLE: Final = ("label", "is_active")
+Facts = dict[str, Any]
 
 
 @transaction.atomic
@@ -36,7 +38,7 @@ def add_credential(
     if made.target.credentials.count() >= MAX_CREDENTIALS:
         raise MomentryError("conflict", f"A target has at most {MAX_CREDENTIALS} credentials.")
     made.save(force_insert=True)
-    tell(upstream, made, "added", actor)
+    tell(upstream, made.target, (None, facts(made)), actor)
     return made
 
 
@@ -53,13 +55,14 @@ def change_credential(
     """``wanted``: some of CHANGEABLE. The secret stays: another one is another credential."""
     upstream = lock(slug, versions)
     found = credential_of(upstream, target_id, credential_id)
+    before = facts(found)
     changed = {name: value for name, value in wanted.items() if getattr(found, name) != value}
     for name, value in changed.items():
         setattr(found, name, value)
     check(found)
     if changed:
         found.save(update_fields=list(changed))
-        tell(upstream, found, "changed", actor)
+        tell(upstream, found.target, (before, facts(found)), actor)
     return found
 
 
@@ -70,7 +73,7 @@ def delete_credential(
     """With the last one gone, requests go there without any."""
     upstream = lock(slug, versions)
     found = credential_of(upstream, target_id, credential_id)
-    tell(upstream, found, "deleted", actor)
+    tell(upstream, found.target, (facts(found), None), actor)
     found.delete()
 
 
@@ -95,10 +98,19 @@ def check(row: TargetCredential) -> None:
     row.full_clean(exclude=left_alone, validate_unique=False, validate_constraints=False)
 
 
-def tell(upstream: Upstream, row: TargetCredential, what: str, actor: str) -> None:
-    empty_old_column(row.target)
+def tell(
+    upstream: Upstream, target: Target, change: tuple[Facts | None, Facts | None], actor: str
+) -> None:
+    """One credential: there is none before it is added, and none after it is deleted."""
+    empty_old_column(target)
     upstream.version += 1
     upstream.save(update_fields=["version", "updated_at"])
-    facts = {"id": str(row.pk), "label": row.label, "is_active": row.is_active}
-    said = {"base_url": row.target.base_url, "credential": what, **facts}
-    note(Kind.UPSTREAM_UPDATED, upstream, actor, targets=[said])
+    before, after = ([] if found is None else [found] for found in change)
+    details = changes({"credentials": before}, {"credentials": after})
+    note(Kind.UPSTREAM_UPDATED, upstream, actor, **details)
+
+
+def facts(row: TargetCredential) -> Facts:
+    """Which one it is, never what."""
+    shown = {"label": row.label, "is_active": row.is_active}
+    return {"base_url": row.target.base_url, "id": str(row.pk), **shown}

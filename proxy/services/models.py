@@ -7,6 +7,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from events.changes import changes
 from events.kinds import Kind
 from momentry.common.errors import MomentryError
 from proxy.models import Upstream, UpstreamModel, UsageFormat
@@ -14,6 +15,7 @@ from proxy.services.upstreams import Versions, lock, note
 
 MAX_MODELS: Final = 200
 CHANGEABLE: Final = ("sent_as", "targets", "is_active")
+Facts = dict[str, Any]
 
 
 @transaction.atomic
@@ -33,7 +35,7 @@ def add_model(
             made.save(force_insert=True)
     except IntegrityError:
         raise MomentryError("conflict", f"There is a model {made.name}.") from None
-    tell(upstream, made, "added", actor)
+    tell(upstream, None, facts(made), actor)
     return made
 
 
@@ -44,13 +46,14 @@ def change_model(
     """``wanted``: some of CHANGEABLE. The name stays: clients and grants say it."""
     upstream = lock(slug, versions)
     found = model_of(upstream, pk)
+    before = facts(found)
     changed = {name: value for name, value in wanted.items() if getattr(found, name) != value}
     for name, value in changed.items():
         setattr(found, name, value)
     check(found)
     if changed:
         found.save(update_fields=list(changed))
-        tell(upstream, found, "changed", actor)
+        tell(upstream, before, facts(found), actor)
     return found
 
 
@@ -58,7 +61,7 @@ def change_model(
 def delete_model(slug: str, pk: UUID, *, actor: str, versions: Versions = None) -> None:
     upstream = lock(slug, versions)
     found = model_of(upstream, pk)
-    tell(upstream, found, "deleted", actor)
+    tell(upstream, facts(found), None, actor)
     found.delete()
 
 
@@ -76,8 +79,17 @@ def check(row: UpstreamModel) -> None:
         raise ValidationError({"targets": "Base URLs of targets that the upstream has."})
 
 
-def tell(upstream: Upstream, row: UpstreamModel, what: str, actor: str) -> None:
+def tell(upstream: Upstream, before: Facts | None, after: Facts | None, actor: str) -> None:
+    """One model: there is none before it is added, and none after it is deleted."""
     upstream.version += 1
     upstream.save(update_fields=["version", "updated_at"])
-    facts = {name: getattr(row, name) for name in ("name", *CHANGEABLE)}
-    note(Kind.UPSTREAM_UPDATED, upstream, actor, models=[{**facts, "change": what}])
+    change = changes({"models": listed(before)}, {"models": listed(after)})
+    note(Kind.UPSTREAM_UPDATED, upstream, actor, **change)
+
+
+def facts(row: UpstreamModel) -> Facts:
+    return {name: getattr(row, name) for name in ("name", *CHANGEABLE)}
+
+
+def listed(found: Facts | None) -> list[Facts]:
+    return [] if found is None else [found]

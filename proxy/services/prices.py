@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -26,10 +27,12 @@ def make_price(price: Price, *, actor: str) -> Price:
 def change_price(pk: UUID | str, wanted: Mapping[str, Any], *, actor: str) -> Price:
     """The price as it is now. Raises as make_price, or MomentryError not_found."""
     price = lock(pk)
+    before = facts(price)
     for name, value in wanted.items():
         setattr(price, name, value)
     write(price, is_new=False)
-    record(Kind.PRICE_UPDATED, actor=actor, subject=f"price:{pk}", **facts(price))
+    change = changes(before, facts(price))
+    record(Kind.PRICE_UPDATED, actor=actor, subject=f"price:{pk}", **change)
     return price
 
 

@@ -73,8 +73,8 @@ def check_row(row: Target | TargetCredential, left_alone: set[str]) -> None:
         raise ValidationError({"targets": error.messages}) from None
 
 
-def facts(upstream: Upstream, wanted: Sequence[WantedTarget]) -> list[dict[str, Any]]:
-    """For an event: what the targets are from now on, and whose credential was given."""
+def facts(upstream: Upstream, wanted: Sequence[WantedTarget] = ()) -> list[dict[str, Any]]:
+    """For an event: what the targets are, and whose credential was given just now."""
     given = {target.base_url for target in wanted if target.api_key is not None}
     own = TargetCredential.objects.filter(target=OuterRef("pk"))
     rows = upstream.targets.annotate(has_key=Exists(own))

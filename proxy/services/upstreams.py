@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db import IntegrityError, transaction
 
 from apikeys.services.grants import delete_grants_on
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -63,21 +64,24 @@ def change_upstream(
     precondition_failed. Raises ValidationError."""
     upstream = lock(slug, versions)
     changed = {name: value for name, value in wanted.items() if getattr(upstream, name) != value}
+    before = {name: getattr(upstream, name) for name in changed}
+    if targets is not None:
+        before["targets"] = facts(upstream)
     for name, value in changed.items():
         setattr(upstream, name, value)
     check_upstream(upstream)
     check_v1(upstream)
-    details: dict[str, Any] = dict(changed)
+    after: dict[str, Any] = dict(changed)
     if targets is not None and replace_targets(upstream, targets):
-        details["targets"] = facts(upstream, targets)
-    if details:
+        after["targets"] = facts(upstream, targets)
+    if after:
         upstream.version += 1
         try:
             with transaction.atomic():
                 upstream.save(update_fields=[*changed, "version", "updated_at"])
         except IntegrityError:
             raise MomentryError("conflict", V1_TAKEN) from None
-        note(Kind.UPSTREAM_UPDATED, upstream, actor, **details)
+        note(Kind.UPSTREAM_UPDATED, upstream, actor, **changes(before, after))
     return upstream
 
 

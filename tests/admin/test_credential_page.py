@@ -22,8 +22,11 @@ def form(target: Target, **given: Any) -> dict[str, Any]:
 
 
 def events() -> list[Any]:
+    """Labels of the credential, as they were and as they are."""
     rows = Event.objects.filter(subject="upstream:echo").order_by("id")
-    return [json.loads(row.details)["targets"][0]["credential"] for row in rows]
+    told = [json.loads(row.details) for row in rows]
+    sides = [(each["before"]["credentials"], each["after"]["credentials"]) for each in told]
+    return [tuple([row["label"] for row in side] for side in pair) for pair in sides]
 
 
 def test_a_second_is_added_and_the_first_switched_off(house: House, root: Client) -> None:
@@ -40,7 +43,7 @@ def test_a_second_is_added_and_the_first_switched_off(house: House, root: Client
     assert [added.status_code, off.status_code, gone.status_code] == [302, 302, 302]
     assert make.secrets_of(target) == [NEW]
     assert ("old" in listed, "sk-***tial" in listed, CREDENTIAL in listed) == (True, True, False)
-    assert events() == ["added", "changed", "deleted"]
+    assert events() == [([], ["new"]), ([""], ["old"]), (["old"], [])]
     house.upstream.refresh_from_db()
     assert house.upstream.version == 4
     assert not [entry for entry in LogEntry.objects.all() if NEW in entry.change_message]

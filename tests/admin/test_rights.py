@@ -205,7 +205,8 @@ def test_a_tier_is_changed_with_an_event_and_shown_with_its_bursts(root: Client)
     assert root.post(change(Tier, "tiny"), form).status_code == 302
 
     event = Event.objects.get(kind="tier:updated")
-    assert json.loads(event.details)["requests_per_second"] == 6
+    told = json.loads(event.details)
+    assert [told[side]["requests_per_second"] for side in ("before", "after")] == [5, 6]
     assert "6 a second" in root.get(changelist(Tier)).content.decode()
     tiny.refresh_from_db()
     assert tiny.concurrent_requests is None

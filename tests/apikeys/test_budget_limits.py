@@ -30,7 +30,8 @@ def test_a_tier_gives_them_and_0_is_none(admin_api, name):
     assert (changed.status_code, changed.json()[name]) == (200, 2_500_000)
     assert pointers(refused) == [f"#/{name}"]
     event = Event.objects.get(kind="tier:updated")
-    assert json.loads(event.details) == {name: 2_500_000}
+    change = {"before": {name: None}, "after": {name: 2_500_000}}
+    assert json.loads(event.details) == {"fields": [name], **change}
 
 
 def test_a_key_shows_its_members_and_its_own_with_their_units(admin_api):

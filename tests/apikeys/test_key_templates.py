@@ -39,7 +39,12 @@ def test_a_template_is_made_listed_read_changed_and_removed(admin_api):
     assert (removed.status_code, KeyTemplate.objects.count()) == (204, 0)
     events = list(Event.objects.filter(subject="key-template:laptop").order_by("id"))
     assert [event.kind.partition(":")[2] for event in events] == ["created", "updated", "deleted"]
-    assert json.loads(events[1].details) == {"fields": ["max_days", "tier"]}
+    assert json.loads(events[0].details)["after"]["max_days"] == FULL["max_days"]
+    assert json.loads(events[1].details) == {
+        "fields": ["max_days", "tier"],
+        "before": {"max_days": FULL["max_days"], "tier": FULL["tier"]},
+        "after": {"max_days": 100, "tier": None},
+    }
 
 
 def test_a_slug_alone_is_a_template_without_bounds(admin_api):

@@ -64,8 +64,14 @@ def test_a_change_replaces_them_all_and_is_recorded_once(admin_api):
     assert changed["limit_overrides"] == other["limit_overrides"] == wanted
     assert (changed["version"], same["version"]) == (key["version"] + 1, key["version"] + 1)
     assert admin_api.patch(path, {"limit_overrides": {}}).json()["limit_overrides"] == {}
-    details = [json.loads(event.details) for event in Event.objects.filter(kind="apikey:updated")]
-    assert {"fields": ["limit_overrides"]} in details
+    updated = Event.objects.filter(kind="apikey:updated").order_by("id")
+    details = [json.loads(event.details) for event in updated]
+    both = [(each["before"], each["after"]) for each in details]
+    assert both == [
+        ({"limit_overrides": key["limit_overrides"]}, {"limit_overrides": wanted}),
+        ({"name": key["name"]}, {"name": "Desk"}),
+        ({"limit_overrides": wanted}, {"limit_overrides": {}}),
+    ]
     assert not LimitOverride.objects.exists()
 
 

@@ -33,7 +33,11 @@ def test_a_tier_is_made_listed_read_changed_and_removed(admin_api):
     assert (removed.status_code, Tier.objects.filter(pk="tests").exists()) == (204, False)
     events = list(Event.objects.filter(subject="tier:tests").order_by("id"))
     assert [event.kind for event in events] == ["tier:created", "tier:updated", "tier:deleted"]
-    assert json.loads(events[1].details) == {"requests_per_month": None, "name": "More"}
+    assert json.loads(events[1].details) == {
+        "fields": ["name", "requests_per_month"],
+        "before": {name: said[name] for name in ("name", "requests_per_month")},
+        "after": {"requests_per_month": None, "name": "More"},
+    }
 
 
 def test_what_is_left_out_is_unlimited(admin_api):

@@ -26,14 +26,19 @@ def test_only_what_is_named_changes(admin_api):
     assert admin_api.get(f"{KEYS}/{key.pk}").json() == answer.json()
 
 
-def test_the_event_names_the_fields_and_no_values(admin_api):
+def test_the_event_names_the_fields_what_they_were_and_are(admin_api):
     key = make.key().key
+    grant = {"upstream": "llm", "methods": ["GET"], "paths": [], "models": []}
 
-    admin_api.patch(f"{KEYS}/{key.pk}", {"name": "Desk", "tier": "starter", "grants": []})
+    admin_api.patch(f"{KEYS}/{key.pk}", {"name": "Desk", "tier": "starter", "grants": [grant]})
 
     event = Event.objects.get(kind="apikey:updated")
     assert (event.actor, event.subject) == ("admin-token", f"key:{key.pk.hex}")
-    assert json.loads(event.details) == {"fields": ["name", "tier"]}
+    assert json.loads(event.details) == {
+        "fields": ["grants", "name", "tier"],
+        "before": {"grants": [], "name": "test key", "tier": None},
+        "after": {"grants": [grant], "name": "Desk", "tier": "starter"},
+    }
 
 
 def test_nothing_new_is_no_change(admin_api):

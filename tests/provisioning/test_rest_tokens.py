@@ -167,7 +167,8 @@ def test_a_change_changes_what_is_named(admin_api):
     assert changed.json()["scopes"] == ["write:user"]
     assert stale.status_code == 412
     event = Event.objects.get(kind="token:updated")
-    assert json.loads(event.details) == {"fields": ["label"]}
+    change = {"before": {"label": "ci"}, "after": {"label": "new"}}
+    assert json.loads(event.details) == {"fields": ["label"], **change}
     assert str(ExternalToken.objects.get().token) == SECRET
     for given in ({"owner": None}, {"provider": "n8n"}, {"state": "valid"}, {"version": 1}):
         assert admin_api.patch(place, given).status_code == 422

@@ -49,7 +49,8 @@ def test_rules_are_kept_in_their_order_shown_and_told(admin_api, llm):
     assert answer.json()["header_rules"] == listed["header_rules"] == rules
     assert same.json()["version"] == answer.json()["version"] == 2
     assert default.json()["header_rules"] == []
-    assert json.loads(Event.objects.order_by("id")[1].details)["header_rules"] == rules
+    told = json.loads(Event.objects.order_by("id")[1].details)
+    assert (told["before"], told["after"]) == ({"header_rules": []}, {"header_rules": rules})
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=repr)

@@ -35,7 +35,12 @@ def test_a_model_is_offered_listed_changed_and_taken_away(admin_api, llm):
     assert admin_api.get(MODELS).json()["total"] == 0
     assert admin_api.get(LLM).json()["version"] == 4
     told = [json.loads(row.details) for row in Event.objects.order_by("id")[1:]]
-    assert [event["models"][0]["change"] for event in told] == ["added", "changed", "deleted"]
+    assert [[each["sent_as"] for each in event["before"]["models"]] for event in told] == [
+        [], ["gpt-4o-mini"], [""],
+    ]  # fmt: skip
+    assert [[each["sent_as"] for each in event["after"]["models"]] for event in told] == [
+        ["gpt-4o-mini"], [""], [],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

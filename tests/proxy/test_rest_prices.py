@@ -84,7 +84,10 @@ def test_a_change_names_what_changes(admin_api):
 
     expected = NEW | {"cached_micro": None, "upstream": None}
     assert expected.items() <= changed.json().items()
-    assert json.loads(Event.objects.get(kind="price:updated").details)["cached_micro"] is None
+    told = json.loads(Event.objects.get(kind="price:updated").details)
+    assert told["fields"] == ["cached_micro", "upstream"]
+    assert told["before"] == {name: NEW[name] for name in told["fields"]}
+    assert told["after"] == {"cached_micro": None, "upstream": None}
 
 
 def test_a_price_is_removed(admin_api):

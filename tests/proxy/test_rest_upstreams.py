@@ -44,7 +44,11 @@ def test_an_upstream_is_made_listed_read_changed_and_deleted(admin_api):
     assert [event.kind for event in events] == [
         "upstream:created", "upstream:updated", "upstream:deleted",
     ]  # fmt: skip
-    assert json.loads(events[1].details) == {"name": "More", "total_timeout_ms": 9000}
+    assert json.loads(events[1].details) == {
+        "fields": ["name", "total_timeout_ms"],
+        "before": {name: made.json()[name] for name in ("name", "total_timeout_ms")},
+        "after": {"name": "More", "total_timeout_ms": 9000},
+    }
     assert json.loads(events[0].details)["targets"] == [
         {"base_url": A, "weight": 1, "is_active": True, "credential": "new"}
     ]

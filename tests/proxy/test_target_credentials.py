@@ -111,9 +111,9 @@ def test_no_answer_event_or_table_tells_one(admin_api, place):
     assert [
         text for text in map(bytes.decode, (a.content for a in answers)) if OTHER[8:] in text
     ] == []
-    assert [event["targets"][0]["credential"] for event in events[1:]] == [
-        "added", "changed", "added", "deleted",
-    ]  # fmt: skip
+    sides = [(event["before"], event["after"]) for event in events[1:]]
+    labels = [[[row["label"] for row in side["credentials"]] for side in pair] for pair in sides]
+    assert labels == [[[], [""]], [[""], ["renamed"]], [[], ["b"]], [["renamed"], []]]
     assert OTHER[8:] not in str(events)
     assert tables_with(OTHER[8:]) == []
     assert secrets() == [SECRET, OTHER]

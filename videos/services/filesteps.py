@@ -5,6 +5,7 @@ from django.db.models.functions import Concat, Left, Length, Right, Substr
 from django.db.models.lookups import Exact
 from django.utils import timezone
 
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from videos import paths
@@ -52,8 +53,9 @@ def move(tree: Tree, video: Video, path: str, location: str = "") -> None:
     """``location``: where SFTPGo says that it is now."""
     location = location or location_at(tree, video, path)
     unread = {} if video.sha256 else {"hashed_at": None}  # it was not found where it was
+    told = changes({"path": video.path}, {"path": path})
     change(video, path=path, name=named(video, path), location=location, **unread)
-    note(Kind.VIDEO_UPDATED, video, changed=["path"])
+    note(Kind.VIDEO_UPDATED, video, **told)
 
 
 def move_tree(tree: Tree, source: str, target: str) -> int:
@@ -72,8 +74,8 @@ def move_tree(tree: Tree, source: str, target: str) -> int:
     now = timezone.now()
     count = inside.update(path=path, location=location, version=F("version") + 1, updated_at=now)
     subject = f"member:{tree.owner.pk.hex}" if tree.owner is not None else f"sftpgo:{tree.label}"
-    details = {"from": source, "to": target, "count": count}
-    record(Kind.VIDEO_UPDATED, actor=ACTOR, subject=subject, changed=["path"], **details)
+    told = changes({"path": f"{source}/"}, {"path": f"{target}/"})
+    record(Kind.VIDEO_UPDATED, actor=ACTOR, subject=subject, videos=count, **told)
     return count
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Status, User
 from accounts.services import storage
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -60,8 +61,9 @@ def rename_video(video_id: UUID, name: str, *, actor: str, versions: Versions = 
     """Another name to show; the file keeps its own."""
     video = hold(video_id, versions=versions)
     if video.name != name:
+        told = changes({"name": video.name}, {"name": name})
         change(video, name=name)
-        note(Kind.VIDEO_UPDATED, video, actor, changed=["name"])
+        note(Kind.VIDEO_UPDATED, video, actor, **told)
     return video
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Status, User
 from accounts.services import storage
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -156,8 +157,9 @@ def again(video: Video, came: Arrival) -> Registered:
         if (value := getattr(came, name)) and not getattr(video, name)
     }
     if news:
+        told = changes({name: getattr(video, name) for name in news}, news)
         change(video, **news)
-        note(Kind.VIDEO_UPDATED, video, came, changed=sorted(news))
+        note(Kind.VIDEO_UPDATED, video, came, **told)
     job = video.jobs.order_by("-created_at", "-pk").first()
     return Registered(video, job or create_job(video, came.processors, came.priority), False)
 

@@ -1,0 +1,57 @@
+"""Whether what record() gets fits the schema of its kind, asked of an independent validator."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from django.db.models.signals import post_save
+from jsonschema import Draft202012Validator
+
+from events.kinds import Kind
+from events.models import Event
+from events.payloads import PAYLOADS, schema_of
+
+
+@cache
+def validator(kind: Kind) -> Draft202012Validator:
+    return Draft202012Validator(schema_of(kind))
+
+
+def faults_of(event: Event) -> list[str]:
+    """Of a kind that there is; tests make others too."""
+    if event.kind not in set(Kind):
+        return []
+    kind = Kind(event.kind)
+    details = json.loads(event.details) if event.details else {}
+    return [f"{kind}: {fault.json_path} {fault.message}" for fault in errors(kind, details)]
+
+
+def errors(kind: Kind, details: Any) -> list[Any]:
+    return list(validator(kind).iter_errors(details))
+
+
+@contextmanager
+def watched() -> Iterator[list[str]]:
+    """Faults of all events that this process writes meanwhile."""
+    faults: list[str] = []
+
+    def look(instance: Event, created: bool, **_: Any) -> None:
+        if created:
+            faults.extend(faults_of(instance))
+
+    post_save.connect(look, sender=Event)
+    try:
+        yield faults
+    finally:
+        post_save.disconnect(look, sender=Event)
+
+
+def told_in_a_cell(kind: Kind) -> str:
+    """As the table of docs/events.md says it: ``?`` may be missing, ``*`` no webhook tells it."""
+    marks = (
+        f"{name}{'?' * field.optional}{'*' * field.private}"
+        for name, field in PAYLOADS[kind].items()
+    )
+    return " ".join(f"`{mark}`" for mark in marks)
