@@ -20,7 +20,7 @@ from momentry.common.staff import (
     link_to,
 )
 from provisioning.models import ClaimLink, InboxEvent, Outcome, WakeUp
-from provisioning.services.wakeups import queue
+from provisioning.services.wakeups import queue_again
 
 OUTCOMES: Final = {Outcome.APPLIED: GREEN, Outcome.STALE: BLUE, Outcome.CONFLICT: ORANGE}
 STATES: Final = {"open": BLUE, "used": GREEN, "voided": ORANGE, "expired": RED}
@@ -46,8 +46,8 @@ class InboxEventAdmin(ReadOnlyAdmin[InboxEvent]):
         return link_to("accounts_user", obj.member_id, obj.member.username)
 
 
-def look_again(row: WakeUp, _order: Order) -> bool:
-    queue(row.site, row.wordpress_id, timezone.now())
+def look_again(row: WakeUp, order: Order) -> bool:
+    queue_again(row, timezone.now(), actor=order.actor)
     return True
 
 

@@ -8,6 +8,8 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Lower, Now
 
 from accounts.models import LIVE, User
+from events.kinds import Kind
+from events.services import record
 from provisioning.models import ProvisioningTask, SftpgoAccount
 from provisioning.services import tasks
 from provisioning.services.homes import account_of, take
@@ -32,7 +34,7 @@ def adopt(strangers: list[dict[str, Any]], order: Order) -> Iterator[Finding]:
             yield Finding("unknown", name)
         elif why := refusal(found, member):
             yield Finding("not adopted", name, why)
-        elif order.is_dry or link(member, found):
+        elif order.is_dry or link(member, found, order.actor):
             yield Finding("adopted", name, "keeps its home", mended=True)
         else:
             yield Finding("not adopted", name, "its name or home is another member's")
@@ -59,7 +61,7 @@ def refusal(found: dict[str, Any], member: User) -> str:
 
 
 @transaction.atomic
-def link(member: User, found: dict[str, Any]) -> bool:
+def link(member: User, found: dict[str, Any], actor: str) -> bool:
     """Name and home are the member's from now on; the relay marks the account. False when somebody
     else has one of them."""
     User.objects.select_for_update(of=("self",)).get(pk=member.pk)
@@ -71,6 +73,9 @@ def link(member: User, found: dict[str, Any]) -> bool:
     if is_linked:
         User.objects.filter(pk=member.pk).update(sftpgo_username=found["username"])
         tasks.want(member)
+        place = {"username": found["username"], "home_dir": found["home_dir"]}
+        subject = f"member:{member.pk.hex}"
+        record(Kind.PROVISIONING_ADOPTED, actor=actor, subject=subject, system="sftpgo", **place)
     return is_linked
 
 

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.models import LIVE, User
+from events.kinds import Kind
+from events.services import record
 from provisioning.models import ProvisioningTask, SftpgoAccount, System, TaskState
 from provisioning.services import adoption, tasks
 from provisioning.services.reconcile import (
@@ -80,7 +82,7 @@ def drift(
         ["not removed"] if desired.is_gone else words(differences(found, desired), desired.status)
     )
     if wrong:
-        mend(member, order)
+        mend(member, wrong, order)
         yield Finding(wrong[0], account.username, ", ".join(wrong[1:]), mended=True)
     used = int(found.get("used_quota_size") or 0)
     if used != member.quota_used and not desired.is_gone:
@@ -102,16 +104,23 @@ def missing(seen: set[str], adopted: set[str], order: Order) -> Iterator[Finding
             is_there = account is not None and account.username in seen
             if is_there or member.pk in waiting or member.username.lower() in adopted:
                 continue
-            mend(member, order)
+            mend(member, [MISSING], order)
             yield Finding(MISSING, member.username, mended=True)
 
 
-def mend(member: User, order: Order) -> None:
+def mend(member: User, found: list[str], order: Order) -> None:
     """The relay does it, as if the member had changed."""
     if order.is_dry:
         return
     with transaction.atomic():
         tasks.want(User.objects.select_for_update(of=("self",)).get(pk=member.pk))
+        record(
+            Kind.PROVISIONING_DRIFTED,
+            actor=order.actor,
+            subject=f"member:{member.pk.hex}",
+            system=System.SFTPGO,
+            found=found,
+        )
 
 
 SFTPGO: Final = Reconciler(

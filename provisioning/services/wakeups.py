@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from accounts.models import Site, User
 from accounts.services import Profile
+from events.kinds import Kind
+from events.services import record
 from momentry.common import wake as relay
 from momentry.common.errors import MomentryError
 from provisioning.foreign import WakeUpCall
@@ -62,6 +64,14 @@ def queue(site: Site, wordpress_id: int, now: datetime) -> None:
     if not rows.update(calls=F("calls") + 1, **fresh):
         WakeUp.objects.create(site=site, wordpress_id=wordpress_id, due_at=now)
     relay.call("wordpress")
+
+
+@transaction.atomic
+def queue_again(row: WakeUp, now: datetime, *, actor: str) -> None:
+    """One that was given up, or waits, is looked at now."""
+    queue(row.site, row.wordpress_id, now)
+    subject = f"site:{row.site_id.hex}"
+    record(Kind.WAKEUP_RETRIED, actor=actor, subject=subject, wordpress_id=row.wordpress_id)
 
 
 def look_at_due(now: datetime, is_over: Callable[[], bool] = lambda: False) -> int:

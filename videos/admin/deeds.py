@@ -106,7 +106,7 @@ def requeue(job: ProcessingJob, order: Order) -> bool:
 
 
 def set_priority(job: ProcessingJob, answers: dict[str, Any], order: Order) -> bool:
-    jobs.set_priority(job, answers["priority"])
+    jobs.set_priority(job, answers["priority"], order.actor)
     return bool(job.priority != answers["priority"])
 
 

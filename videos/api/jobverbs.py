@@ -113,5 +113,5 @@ class AnyPriority(APIView):
     def post(self, request: Request, pk: UUID) -> Response:
         """Put a job before others (up to 100) or after them (down to -100); what runs goes on."""
         job = anyones(pk)
-        jobs.set_priority(job, read(PriorityInput, request)["priority"])
+        jobs.set_priority(job, read(PriorityInput, request)["priority"], actor_of(request))
         return now(job)

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from events.changes import changes
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -106,12 +107,14 @@ def requeue(job: ProcessingJob, actor: str) -> int:
 
 
 @transaction.atomic
-def set_priority(job: ProcessingJob, priority: int) -> None:
+def set_priority(job: ProcessingJob, priority: int, actor: str) -> None:
     """Also of its steps; what runs goes on. MomentryError invalid_input beyond -100 to 100."""
     refuse_priority(priority)
-    hold(job.pk)
+    told = changes({"priority": hold(job.pk).priority}, {"priority": priority})
     ProcessingStep.objects.filter(job=job).update(job_priority=priority)
     ProcessingJob.objects.filter(pk=job.pk).update(priority=priority, updated_at=Now())
+    if told["fields"]:
+        record(Kind.JOB_UPDATED, actor=actor, subject=f"job:{job.pk.hex}", **told)
 
 
 def lock(jobs: Iterable[ProcessingJob]) -> list[ProcessingJob]:
