@@ -24,6 +24,7 @@ from apikeys.gate.windows import returned
 from apikeys.models import ApiKey
 from apikeys.requestlog.insert import insert_row, touch_key
 from apikeys.services import gate
+from events import refusals
 from momentry.common.access import Access, GatedRequest
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.errors import MomentryError
@@ -34,6 +35,7 @@ API = "/api/v1/"
 OPEN = ("/api/v1/webhooks/",)
 DENIED = (401, 403)  # of a key that the gate admitted and Django then refused: not used
 SCOPE_KEY = "momentry.decision"
+UNSIGNED = "signature_invalid"
 Response = Callable[[HttpRequest], HttpResponse]
 
 
@@ -43,8 +45,7 @@ class ApiKeyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_judged(request.path):
-            response = self.get_response(request)
-            return for_gateway(request, response) if FROM_GATEWAY in request.headers else response
+            return self.pass_on(request)
         header = request.headers.get(decisions.HEADER)
         if header is None:
             return self.decide(request)
@@ -53,6 +54,16 @@ class ApiKeyMiddleware:
         except decisions.InvalidDecision:
             return for_gateway(request, problem_response(MomentryError("decision_invalid")))
         return for_gateway(request, self.serve(request, decision.verdict))
+
+    def pass_on(self, request: HttpRequest) -> HttpResponse:
+        """What asks for no key. The gateway has a log row of a webhook that nobody signed; without
+        one the refusal is noted here."""
+        response = self.get_response(request)
+        if FROM_GATEWAY in request.headers:
+            return for_gateway(request, response)
+        if isinstance(response, ProblemResponse) and response.code == UNSIGNED:
+            refusals.note(UNSIGNED, address=str(request.META.get("REMOTE_ADDR", "")))
+        return response
 
     def decide(self, request: HttpRequest) -> HttpResponse:
         """No gateway in front: the gate is asked here, and the row is written here."""

@@ -7,10 +7,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from events.chainmodels import AuditKey, Chain
+from events.refusalmodels import Refusal, RefusalTally
 from momentry.common.crypto.fields import EncryptedField
 from momentry.common.ids import uuid7
 
-__all__ = ["AuditKey", "Chain", "Event", "Mail"]
+__all__ = ["AuditKey", "Chain", "Event", "Mail", "Refusal", "RefusalTally"]
 
 
 class Event(models.Model):

@@ -10,6 +10,7 @@ from typing import Final
 
 from django.utils import timezone
 
+from events import refusals
 from events.chain.head import tell_head
 from events.chain.sealer import Sealer
 from events.mail import send_due
@@ -68,6 +69,12 @@ def seal_events() -> None:
     tell_head(timezone.now())
 
 
+def look_at_refusals() -> Then | None:
+    """What doors refused becomes events."""
+    full = refusals.tell_refusals(timezone.now()) == refusals.BATCH
+    return Then.AGAIN if full else None
+
+
 def look_at_wordpress() -> None:
     """The users who are said to have changed."""
     look_at_due(timezone.now(), over.is_set)
@@ -78,5 +85,6 @@ ROUNDS: Final = (
     Round("mail", send_mail),
     Round("sealer", seal_events, SEAL_SECONDS),
     Round("targets", tell_outages),  # what gateways say of upstreams becomes events
+    Round("refusals", look_at_refusals),
     Round("wordpress", look_at_wordpress),
 )

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from apikeys.services.keys import IssuedKey
+from events import refusals
 from momentry.common import throttle
 from momentry.common.errors import MomentryError
 from provisioning.claimforms import PasswordForm
@@ -45,10 +46,12 @@ class ClaimPage(View):
         try:
             throttle.spend(request, throttle.CLAIM_ADDRESS, throttle.address_of(request))
         except MomentryError as error:
+            note("claim_throttled", request)
             return wait_page(request, error)
         try:
             response = super().dispatch(request, *args, **kwargs)
         except MomentryError as error:
+            note("claim_refused", request)
             return page(request, "claim/gone.html", {"detail": error.detail}, error.code.status)
         assert isinstance(response, HttpResponse)  # noqa: S101  no streams here
         return response
@@ -68,6 +71,11 @@ class ClaimPage(View):
             return set_alone(request, link, token, password)
         issued = claim_key(token)
         return page(request, "claim/key.html", {"issued": issued, **sftp_of(issued, password)})
+
+
+def note(code: str, request: HttpRequest) -> None:
+    """The token is a credential: who shows a wrong one is refused as with a wrong key."""
+    refusals.note(code, address=str(request.META.get("REMOTE_ADDR", "")))
 
 
 def form_for(link: ClaimLink, request: HttpRequest | None = None) -> PasswordForm | None:

@@ -35,6 +35,7 @@ CLAIM_ADDRESS: Final = Cap("claim address", 30)
 WEBHOOK_FAILURES: Final = Cap("webhook failures", 60)
 
 IPV6_PREFIX: Final = 64  # what one customer is given: single addresses of it cost nothing
+UNKNOWN: Final = "unknown"
 REST_SECONDS: Final = 5.0
 BEYOND: Final = 1 << 63  # what Valkey can count to
 
@@ -119,14 +120,19 @@ def ask(request: HttpRequest, cap: Cap, value: str) -> dict[str, Any] | None:
 
 
 def address_of(request: HttpRequest) -> str:
-    """The client as the gateway found it: an IPv4 address, or the /64 of an IPv6 one.
+    """The client as the gateway found it.
 
     What is no address (a server in front that names none) shares one counter.
     """
+    return block_of(request.META.get("REMOTE_ADDR", ""))
+
+
+def block_of(text: str) -> str:
+    """An IPv4 address, or the /64 of an IPv6 one; UNKNOWN for what is no address."""
     try:
-        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return "unknown"
+        return UNKNOWN
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
     if address.ipv4_mapped is not None:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apikeys.api import reference as ref
+from events import refusals
 from provisioning.services.sftp_login import account_for
 from provisioning.wordpress import storable
 
@@ -74,5 +75,6 @@ class SftpgoAuth(APIView):
         given = read.validated_data
         found = account_for(given["username"], given["password"], given["ip"], given.get("user"))
         if found is None:
+            refusals.note("sftp_login_refused", address=given["ip"])
             logger.info("A log-in to SFTPGo was refused.", extra={"client": given["ip"]})
         return Response(found or NO, headers={"Cache-Control": "no-store"})
