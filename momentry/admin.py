@@ -14,15 +14,18 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
+from events.kinds import Kind
 from momentry.common.jobmodels import JobRun
-from momentry.common.staff import StaffAdmin
-from momentry.jobpages import JobRunAdmin, TaskAdmin
+from momentry.jobpages import SCHEDULED, JobRunAdmin, TaskAdmin
+from momentry.recorded import Recorded
 
 SCHEDULES = (ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule)
 
 
-class ScheduleAdmin(StaffAdmin[Any]):
+class ScheduleAdmin(Recorded[Any]):
     """Plain forms; the tasks that use a schedule name it themselves."""
+
+    kinds = SCHEDULED
 
 
 class CrontabAdmin(ScheduleAdmin):
@@ -32,8 +35,10 @@ class CrontabAdmin(ScheduleAdmin):
     readonly_fields = ["human_readable"]
 
 
-class GroupAdmin(auth.GroupAdmin, StaffAdmin[Group]):
+class GroupAdmin(auth.GroupAdmin, Recorded[Group]):
     """Rights of staff. Only superusers change them: anybody else could widen their own."""
+
+    kinds = (Kind.GROUP_CREATED, Kind.GROUP_UPDATED, Kind.GROUP_DELETED)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return is_superuser(request)

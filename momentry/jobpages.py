@@ -5,6 +5,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -13,8 +14,9 @@ from django_celery_beat.models import PeriodicTask
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from events.kinds import Kind
 from momentry.common.jobmodels import JobRun, Outcome
-from momentry.common.staff import ReadOnlyAdmin, StaffAdmin, column, link_to_list
+from momentry.common.staff import ReadOnlyAdmin, column, link_to_list
 from momentry.joblook import (
     BADGES,
     Look,
@@ -25,7 +27,9 @@ from momentry.joblook import (
     two_lines,
     what_it_does,
 )
+from momentry.recorded import Recorded, note, note_changed
 
+SCHEDULED: Final = (Kind.SCHEDULE_CREATED, Kind.SCHEDULE_UPDATED, Kind.SCHEDULE_DELETED)
 # Beat's own actions ask for no permission at all.
 TASK_ACTIONS: Final = ("enable_tasks", "disable_tasks", "toggle_tasks", "run_tasks")
 RUNS: Final = "common_jobrun"
@@ -54,7 +58,8 @@ class TaskList(ChangeList):
             row.look = looks.get(row.name)
 
 
-class TaskAdmin(beat.PeriodicTaskAdmin, StaffAdmin[PeriodicTask]):  # type: ignore[misc]  # untyped package
+class TaskAdmin(beat.PeriodicTaskAdmin, Recorded[PeriodicTask]):  # type: ignore[misc]  # untyped package
+    kinds = SCHEDULED
     form = TaskForm
     date_hierarchy = None
     list_display = ["entry", "when", "state", "last_run", "next_run", "latest", "enabled"]
@@ -69,6 +74,23 @@ class TaskAdmin(beat.PeriodicTaskAdmin, StaffAdmin[PeriodicTask]):  # type: igno
             return {}
         offered = [self.get_action(name) for name in TASK_ACTIONS]
         return {found[1]: found for found in offered if found is not None}
+
+    @transaction.atomic
+    def response_action(
+        self, request: HttpRequest, queryset: Any, *place: Any, **named: Any
+    ) -> Any:
+        """Beat's own actions write without a form."""
+        before = dict(PeriodicTask.objects.values_list("pk", "enabled"))
+        response = super().response_action(request, queryset, *place, **named)
+        for row in PeriodicTask.objects.filter(pk__in=before).order_by("pk"):
+            note_changed(SCHEDULED[1], row, request, {"enabled": before[row.pk]})
+        return response
+
+    @admin.action(description=beat.PeriodicTaskAdmin.run_tasks.short_description)
+    def run_tasks(self, request: HttpRequest, queryset: Any) -> None:
+        super().run_tasks(request, queryset)
+        for row in queryset:
+            note(Kind.SCHEDULE_RUN, row, request, task=row.task)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Under its name an entry of ours is found again at the next start."""

@@ -15,7 +15,9 @@ from django.utils.html import format_html_join
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.forms import AdminPasswordChangeForm
 
+from accounts import services as accounts
 from accounts.models import Status, User
+from accounts.services import staff
 from apikeys.admin.keys import KeyInline
 from apikeys.admin.limits import MemberLimits
 from apikeys.admin.refusals import RefusalsShown
@@ -148,6 +150,12 @@ class MemberAdmin(  # type: ignore[misc]  # stubs differ in "request"
         if change:
             save_changes(User.objects.select_for_update().get(pk=obj.pk), form, actor_of(request))
 
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """The groups of staff, which the form writes by itself."""
+        before = accounts.groups_of(form.instance)
+        super().save_related(request, form, formsets, change)
+        accounts.note_groups(form.instance, before, actor=actor_of(request))
+
     def save_form(self, request: HttpRequest, form: Any, change: bool) -> User:
         """Adding is registering; ``obj`` of the rest of the view is the registered member."""
         obj: User = super().save_form(request, form, change)
@@ -177,9 +185,11 @@ class MemberAdmin(  # type: ignore[misc]  # stubs differ in "request"
         form_url: str = "",
     ) -> HttpResponse:
         """Only superusers set a password, and only staff have one."""
-        if not (is_superuser(request) and self.one(request, id).is_staff):
+        member = self.one(request, id)
+        if not (is_superuser(request) and member.is_staff):
             raise PermissionDenied(DENIED)
-        return super().user_change_password(request, id, form_url)
+        with staff.watched_password(member, request):
+            return super().user_change_password(request, id, form_url)
 
     @column("state", badge=COLOURS, order="status")
     def state(self, obj: User) -> str:
