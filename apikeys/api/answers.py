@@ -1,9 +1,8 @@
 """What the routes of keys share: who asks, in which version, and what is answered."""
 
-import re
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from django.utils import timezone
 from rest_framework import status
@@ -18,10 +17,10 @@ from apikeys.services.keys import IssuedKey
 from apikeys.services.makers import Maker, system
 from apikeys.services.rotate import rotate_key
 from apikeys.services.wanted import NewKey
+from momentry.common import rest
 from momentry.common.access import ADMIN_TOKEN, Access
-from momentry.common.serializers import StrictSerializer
 
-TAG: Final = re.compile(r'"(\d{1,9})"', re.ASCII)
+read, versions_in = rest.read, rest.versions_in
 
 
 def maker_of(request: Request) -> Maker:
@@ -37,13 +36,6 @@ def maker_of(request: Request) -> Maker:
     return Maker(access.actor, MEMBER_SCOPES, makes_services=False)
 
 
-def read(serializer: type[StrictSerializer], request: Request, **given: Any) -> dict[str, Any]:
-    """The body as the serializer has it, or MomentryError invalid_input. No body is ``{}``."""
-    found = serializer(data=request.data, **given)
-    found.is_valid(raise_exception=True)
-    return dict(found.validated_data)
-
-
 def new_key(given: dict[str, Any]) -> NewKey:
     listed = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
     values = {**given, **listed}
@@ -51,15 +43,6 @@ def new_key(given: dict[str, Any]) -> NewKey:
         values["owner_id"] = values.pop("owner")
     new = NewKey(name="", end_given="expires_at" in given, said=frozenset(given))
     return replace(new, **values)
-
-
-def versions_in(request: Request) -> frozenset[int] | None:
-    """If-Match (RFC 9110 §13.1.1): None when any version will do; weak tags match nothing."""
-    header = request.headers.get("If-Match", "*").strip()
-    if header == "*":
-        return None
-    tags = [TAG.fullmatch(tag.strip()) for tag in header.split(",")]
-    return frozenset(int(tag[1]) for tag in tags if tag)
 
 
 def answer(key: ApiKey) -> Response:

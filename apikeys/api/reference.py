@@ -1,46 +1,30 @@
 """What the OpenAPI document says of key management: error codes, headers, examples."""
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from momentry.common import reference
+from momentry.common import reference, rest
 
-problems = reference.problems
+problems, request_example = reference.problems, rest.request_example
 KEY_ID: Final = OpenApiParameter("id", UUID, OpenApiParameter.PATH, description="The key's id.")
 MEMBER_ID: Final = OpenApiParameter(
     "id", UUID, OpenApiParameter.PATH, description="The member's id."
 )
-IDEMPOTENCY_KEY: Final = OpenApiParameter(
-    "Idempotency-Key",
-    str,
-    OpenApiParameter.HEADER,
-    description="Makes a repeat safe for 24 hours; a replay has no secret.",
-)
-IF_MATCH: Final = OpenApiParameter(
-    "If-Match",
-    str,
-    OpenApiParameter.HEADER,
-    description='The ETag that was read, such as "3"; without it the last writer wins.',
-)
+IDEMPOTENCY_KEY: Final = rest.IDEMPOTENCY_KEY
+IF_MATCH: Final = rest.IF_MATCH
 PAGING: Final = (
     OpenApiParameter("page", int, description="From 1."),
     OpenApiParameter("page_size", int, description="1 to 100; 20 without it."),
 )
 ALWAYS: Final = reference.ALWAYS
-WRITES: Final = (*ALWAYS, "not_found", "conflict")
+WRITES: Final = rest.WRITES
 ISSUES: Final = (
     *ALWAYS, "upstream_forbidden", "permission_denied", "conflict", "idempotency_in_progress",
     "invalid_input", "idempotency_mismatch",
 )  # fmt: skip
-MAKES: Final = (
-    *ALWAYS, "conflict", "idempotency_in_progress", "invalid_input", "idempotency_mismatch",
-)  # fmt: skip
-
-
-def request_example(name: str, value: dict[str, Any]) -> OpenApiExample:
-    return OpenApiExample(name, value=value, request_only=True)
+MAKES: Final = rest.MAKES
 
 
 def slug_parameter(description: str) -> OpenApiParameter:
