@@ -6,11 +6,18 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from momentry.common.egress.baseurl import fault_of
+from momentry.common.egress.rules import Kind
 
 
 def validate_base_url(text: str) -> None:
     """As momentry.common.egress.baseurl says (EGRESS_ALLOW lists the exceptions)."""
     if fault := fault_of(text, settings.EGRESS_ALLOW.networks):
+        raise ValidationError(fault)
+
+
+def validate_webhook_url(text: str) -> None:
+    """Of an endpoint: public addresses only, but for what EGRESS_ALLOW lists."""
+    if fault := fault_of(text, settings.EGRESS_ALLOW.networks, kind=Kind.WEBHOOK):
         raise ValidationError(fault)
 
 

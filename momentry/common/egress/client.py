@@ -107,7 +107,8 @@ class Client:
             **(headers or {}),
         }
         with told_as_peer_errors(end):
-            connection = self.connect(self.addresses(end), end)
+            addresses = dialled_of(self.host, look_up(self.host, end), self.kind)
+            connection = self.connect(addresses, end)
             try:
                 with cut_at(end, connection.sock):
                     connection.request(
@@ -120,18 +121,6 @@ class Client:
             if monotonic() >= end:  # it may have ended where it was cut
                 raise PeerError(Step.TIMEOUT, LATE)
             return answer
-
-    def addresses(self, end: float) -> list[str]:
-        """Those of the host that may be dialled."""
-        found = look_up(self.host, end)
-        if not found:
-            raise PeerError(Step.DNS, "The name has no address.")
-        allowed = settings.EGRESS_ALLOW
-        left = [each for each in found if not allowed.refusal(self.host, each, self.kind)]
-        if not left:
-            why = "The egress guard lets nobody dial where the host leads (EGRESS_ALLOW)."
-            raise PeerError(Step.EGRESS, why)
-        return left
 
     def connect(self, addresses: list[str], end: float) -> HTTPConnection:
         """Each address in turn, with an equal share of the time."""
@@ -179,17 +168,31 @@ def trusted() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+def dialled_of(host: str, found: list[str], kind: Kind) -> list[str]:
+    """Those of the addresses found that may be dialled. Raises PeerError."""
+    if not found:
+        raise PeerError(Step.DNS, "The name has no address.")
+    allowed = settings.EGRESS_ALLOW
+    left = [each for each in found if not allowed.refusal(host, each, kind)]
+    if not left:
+        why = "The egress guard lets nobody dial where the host leads (EGRESS_ALLOW)."
+        raise PeerError(Step.EGRESS, why)
+    return left
+
+
+def resolve(host: str) -> list[str]:
+    """All addresses of a name, or none; it may take as long as the name servers like."""
+    found: Iterable[Any] = ()
+    with suppress(OSError, UnicodeError):
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(place[0]) for *_, place in found))
+
+
 def look_up(host: str, end: float) -> list[str]:
     """In a thread that nobody joins: a name server may take as long as it likes."""
     told: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
 
-    def run() -> None:
-        found: Iterable[Any] = ()
-        with suppress(OSError, UnicodeError):
-            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        told.put(list(dict.fromkeys(str(place[0]) for *_, place in found)))
-
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=lambda: told.put(resolve(host)), daemon=True).start()
     try:
         return told.get(timeout=max(end - monotonic(), 0.001))
     except queue.Empty:
