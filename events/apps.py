@@ -1,4 +1,4 @@
-"""What happened, and the mail it causes."""
+"""What happened, and the mail and webhooks it causes."""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class EventsConfig(AppConfig):
     name = "events"
     verbose_name = "Events"
+
+    def ready(self) -> None:
+        from events.webhooks import letters  # noqa: PLC0415  models load after the app registry
+
+        letters.register()

@@ -7,11 +7,15 @@ from django.db.models import Q
 from django.utils import timezone
 
 from events.chainmodels import AuditKey, Chain
+from events.hookmodels import WebhookDelivery, WebhookEndpoint
 from events.refusalmodels import Refusal, RefusalTally
 from momentry.common.crypto.fields import EncryptedField
 from momentry.common.ids import uuid7
 
-__all__ = ["AuditKey", "Chain", "Event", "Mail", "Refusal", "RefusalTally"]
+__all__ = [
+    "AuditKey", "Chain", "Event", "Mail", "Refusal", "RefusalTally", "WebhookDelivery",
+    "WebhookEndpoint",
+]  # fmt: skip
 
 
 class Event(models.Model):

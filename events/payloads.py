@@ -91,6 +91,7 @@ REFUSED: Final[Fields] = {
     "requests": list_of(ID), "member": ID.or_none(),
 }  # fmt: skip
 LINK: Final[Fields] = {"seq": COUNT, "hash": DIGEST}
+HOOK: Final[Fields] = {"host": PRIVATE, "kinds": list_of(TEXT)}
 SYSTEM: Final[Fields] = {"system": WORD}
 
 
@@ -198,6 +199,14 @@ PAYLOADS: Final[dict[Kind, Fields]] = {
     Kind.CHAIN_MENDED: {
         "accepted": COUNT.maybe(), "events": list_of(ID).maybe(), "restarted_behind": COUNT.maybe(),
     },
+    Kind.WEBHOOK_CREATED: HOOK,
+    Kind.WEBHOOK_UPDATED: {"fields": NAMES},
+    Kind.WEBHOOK_DELETED: HOOK,
+    Kind.WEBHOOK_ROTATED: {"grace_seconds": COUNT},
+    Kind.WEBHOOK_ENABLED: NOTHING,
+    Kind.WEBHOOK_DISABLED: {"cause": WORD},
+    Kind.WEBHOOK_PING: NOTHING,
+    Kind.WEBHOOK_REDELIVERED: {"event": ID},
     Kind.EVENT_EXPORTED: {"format": WORD, "filters": FREE.kept()},
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from events.chain import retention
+from events.webhooks import upkeep
 from momentry.common.jobs import Daily
 
 ACTOR: Final = "schedule"
@@ -17,3 +18,10 @@ def purge_events() -> str:
     """Events that are older than EVENT_RETENTION_DAYS."""
     gone = retention.purge_events(timezone.now(), settings.EVENT_RETENTION_DAYS, actor=ACTOR)
     return f"Purged {gone} events."
+
+
+@shared_task(base=Daily)
+def purge_deliveries() -> str:
+    """Webhook deliveries that were over DELIVERY_RETENTION_DAYS ago."""
+    gone = upkeep.purge_deliveries(timezone.now(), settings.DELIVERY_RETENTION)
+    return f"Purged {gone} webhook deliveries."

@@ -8,12 +8,15 @@ import signal
 from functools import partial
 from typing import Final
 
+from django.conf import settings
 from django.utils import timezone
 
 from events import refusals
 from events.chain.head import tell_head
 from events.chain.sealer import Sealer
 from events.mail import send_due
+from events.webhooks.environment import follow_environment
+from events.webhooks.sending import Deliverer
 from momentry.common.env import Environment
 from momentry.listening import listen
 from momentry.rounds import Round, Then, go_round, over
@@ -28,6 +31,7 @@ logger = logging.getLogger(__name__)
 LETTERS: Final = 50  # in one turn
 SEAL_SECONDS: Final = 5.0
 SEALER: Final = Sealer()
+deliverer: Final = Deliverer()
 
 
 async def run() -> None:
@@ -59,6 +63,17 @@ def import_upstreams() -> Then:
     return Then.DONE
 
 
+def follow_webhook() -> Then:
+    """The endpoint of the environment."""
+    follow_environment(settings.WEBHOOK)
+    return Then.DONE
+
+
+async def deliver_webhooks() -> None:
+    """One turn is its whole life: it looks by itself, and ends what is in hand."""
+    await deliverer.run(over.is_set)
+
+
 def send_mail() -> Then | None:
     return Then.AGAIN if send_due(timezone.now(), most=LETTERS) == LETTERS else None
 
@@ -82,6 +97,8 @@ def look_at_wordpress() -> None:
 
 ROUNDS: Final = (
     Round("upstreams", import_upstreams),
+    Round("webhook-of-environment", follow_webhook),
+    Round("webhooks", deliver_webhooks),
     Round("mail", send_mail),
     Round("sealer", seal_events, SEAL_SECONDS),
     Round("targets", tell_outages),  # what gateways say of upstreams becomes events

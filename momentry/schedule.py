@@ -27,6 +27,7 @@ BEAT: Final = {
     "external-tokens": {"task": "provisioning.tasks.verify_tokens", "schedule": crontab("20", "3")},
     "job-leases": {"task": "videos.tasks.expire_job_leases", "schedule": crontab()},
     "expire-uploads": {"task": "videos.tasks.expire_uploads", "schedule": crontab()},
+    "purge-deliveries": {"task": "events.tasks.purge_deliveries", "schedule": crontab("0", "5")},
     "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
     "idempotency": {"task": "momentry.common.tasks.forget_idempotency", "schedule": crontab("20")},
     "claim-links": {"task": "provisioning.tasks.forget_claims", "schedule": crontab("25")},

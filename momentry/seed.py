@@ -1,10 +1,12 @@
 """What a first start makes: the Site of the environment, and the demonstration of `up`."""
 
+from django.conf import settings
 from django.db import transaction
 
 from accounts.models import Site, User
 from accounts.services import Profile
 from apikeys.services.keys import issue_secret
+from events.webhooks.environment import follow_environment
 from momentry.common.env import Environment, fail
 from provisioning.services.members import register_member
 from provisioning.services.sites import keep_previous
@@ -53,6 +55,11 @@ def seed_upstreams(env: Environment) -> None:
     if env.has("MOMENTRY_ECHO_URL") and ECHO in env.words(SETTING):
         fail(SETTING, f"names {ECHO}, which `up` brings itself: choose another slug.")
     import_environment(env)
+
+
+def seed_webhook() -> None:
+    """The endpoint of WEBHOOK_URL; its row follows what is given."""
+    follow_environment(settings.WEBHOOK)
 
 
 @transaction.atomic

@@ -1,8 +1,10 @@
 """Django's settings, all from the environment; docs/configuration.md has one row for each name."""
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from events.webhooks.config import read_webhook
 from momentry.common.egress.allowed import read_allowed, service_url
 from momentry.common.env import Environment, fail
 from momentry.database import database
@@ -47,9 +49,11 @@ RATE_LIMIT_WINDOW_SECONDS = env.integer("RATE_LIMIT_WINDOW_SECONDS", 900, low=1,
 UPLOAD_TTL = env.seconds("UPLOAD_TTL_SECONDS", 86_400, low=60, high=2_592_000)
 LOG_RETENTION_DAYS = env.integer("LOG_RETENTION_DAYS", 90, low=1, high=3650)
 EVENT_RETENTION_DAYS = env.integer("EVENT_RETENTION_DAYS", 400, low=1, high=3650)
+DELIVERY_RETENTION = timedelta(days=env.integer("DELIVERY_RETENTION_DAYS", 30, low=7, high=3650))
 WORDPRESS_EXCLUDED_ROLES = frozenset(env.words("WORDPRESS_EXCLUDED_ROLES"))
 TRUSTED_PROXIES = env.words("TRUSTED_PROXIES")
 EGRESS_ALLOW = read_allowed(env)
+WEBHOOK = read_webhook(env, EGRESS_ALLOW)
 SFTPGO = read_sftpgo(env, public_url=PUBLIC_URL, allowed=EGRESS_ALLOW)
 SFTPGO_URL = SFTPGO.url if SFTPGO else ""
 GITEA_URL = service_url("GITEA_URL", env.text("GITEA_URL", ""), EGRESS_ALLOW)
@@ -216,6 +220,8 @@ SPECTACULAR_SETTINGS = {
         "TokenState": "provisioning.tokens.models.State",
         "TokenProvider": "provisioning.tokens.models.Provider",
         "WebhookOutcome": "provisioning.api.webhooks.OUTCOMES",
+        "DeliveryState": "events.hookmodels.DeliveryState",
+        "EndpointDisabledFor": "events.hookmodels.DisabledFor",
     },
 }  # fmt: skip
 

@@ -39,6 +39,6 @@ DROP FUNCTION momentry_refusal();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("apikeys", "0014_grant_models"), ("events", "0020_refusals")]
+    dependencies = [("apikeys", "0014_grant_models"), ("events", "0004_refusals")]
 
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]

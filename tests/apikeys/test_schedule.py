@@ -117,6 +117,7 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
         "videos.tasks.expire_job_leases": crontab(),
         "videos.tasks.hash_files": crontab("*/3"),
         "videos.tasks.recount_storage": crontab("30", "4"),
+        "events.tasks.purge_deliveries": crontab("0", "5"),
         "videos.tasks.forget_file_events": crontab("10", "5"),
         "momentry.common.tasks.forget_idempotency": crontab("20"),
         "momentry.common.tasks.forget_runs": crontab("25", "5"),

@@ -1,8 +1,8 @@
 """manage.py prepare: migrate under an advisory lock, make log partitions ahead, seed what is asked.
 
 The first Site comes from WORDPRESS_URL and WORDPRESS_WEBHOOK_SECRET, the first upstreams from
-UPSTREAMS. With MOMENTRY_ECHO_URL set (`up` does) a demonstration is made too. The last line printed
-is one JSON object.
+UPSTREAMS, the endpoint for webhooks from WEBHOOK_URL. With MOMENTRY_ECHO_URL set (`up` does) a
+demonstration is made too. The last line printed is one JSON object.
 """
 
 import json
@@ -18,7 +18,7 @@ from django.utils import timezone
 from apikeys.models import Tier
 from apikeys.usage.partitions import make_ahead
 from momentry.common.env import Environment, fail
-from momentry.seed import seed_demo, seed_site, seed_upstreams
+from momentry.seed import seed_demo, seed_site, seed_upstreams, seed_webhook
 
 LOCK = 0x6D6F6D656E747279  # "momentry" in ASCII
 
@@ -34,6 +34,7 @@ class Command(BaseCommand):
             check_default_tier()
             seed_site(env)
             seed_upstreams(env)
+            seed_webhook()
             seeded = seed_demo(env) if env.has("MOMENTRY_ECHO_URL") else {}
         self.stdout.write(json.dumps(seeded))
 

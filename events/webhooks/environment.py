@@ -1,0 +1,86 @@
+"""The endpoint of the environment has a row that follows WEBHOOK_URL and WEBHOOK_SECRET: at each
+start it is made, changed or switched off. A secret that was exchanged signs for a while beside the
+new one, as after a rotation."""
+
+from typing import Final
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from events.hookmodels import DisabledFor, WebhookEndpoint
+from events.kinds import Kind
+from events.webhooks.config import GivenEndpoint
+from events.webhooks.filters import ALL
+from events.webhooks.services import (
+    GRACE,
+    host_of,
+    keep,
+    note,
+    note_switch,
+    replace_secret,
+    switch,
+)
+from momentry.common.crypto.errors import EnvelopeError
+
+ACTOR: Final = "environment"
+LOCK: Final = 0x776562686F6F6B73  # "webhooks" in ASCII
+DESCRIPTION: Final = "WEBHOOK_URL"
+
+
+@transaction.atomic
+def follow_environment(given: GivenEndpoint | None) -> bool:
+    """However many processes start at once. False: there was nothing to do."""
+    if given is None and not WebhookEndpoint.objects.filter(is_environment=True).exists():
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+    row = WebhookEndpoint.objects.select_for_update().filter(is_environment=True).first()
+    if given is None:
+        return row is not None and row.is_active and switch_off(row)
+    if row is None:
+        make(given)
+        return True
+    return follow(row, given)
+
+
+def switch_off(row: WebhookEndpoint) -> bool:
+    """What waits for it is kept: perhaps only this start was without the variable."""
+    row.disabled_at, row.disabled_for = timezone.now(), DisabledFor.UNSET
+    keep(row)
+    note_switch(row, ACTOR)
+    return True
+
+
+def make(given: GivenEndpoint) -> None:
+    row = WebhookEndpoint(**given._asdict(), kinds=[ALL], description=DESCRIPTION)
+    row.is_environment = True
+    row.full_clean()
+    row.save()
+    note(Kind.WEBHOOK_CREATED, row, ACTOR, host=host_of(row.url), kinds=row.kinds)
+
+
+def follow(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
+    if is_back := row.disabled_for == DisabledFor.UNSET:
+        switch(row, timezone.now())
+    fields = []
+    if row.url != given.url:
+        row.url = given.url
+        row.succeeded_at = row.failed_at = row.failing_since = None
+        fields.append("url")
+    if secret_of(row) != given.secret:
+        replace_secret(row, given.secret, timezone.now() + GRACE)
+        fields.append("secret")
+    if fields or is_back:
+        keep(row)
+    if fields:
+        note(Kind.WEBHOOK_UPDATED, row, ACTOR, fields=fields)
+    if is_back:
+        note_switch(row, ACTOR)
+    return bool(fields) or is_back
+
+
+def secret_of(row: WebhookEndpoint) -> str | None:
+    try:
+        return row.secret
+    except EnvelopeError:
+        return None

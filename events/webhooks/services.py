@@ -1,0 +1,231 @@
+"""Endpoints: made, changed, let go, rotated and pinged, each change an event without the secret."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
+from events.kinds import Kind
+from events.services import record
+from momentry.common.crypto.errors import EnvelopeError
+from momentry.common.crypto.generate import webhook_secret
+from momentry.common.egress.allowed import plain_name
+from momentry.common.egress.client import PeerError, Step, dialled_of, look_up
+from momentry.common.egress.rules import Kind as Egress
+from momentry.common.errors import MomentryError
+from momentry.common.validators import validate_webhook_url
+from momentry.common.veil import veils
+
+GRACE: Final = timedelta(hours=24)
+LOOK_SECONDS: Final = 2.0
+LOCAL: Final = ["127.0.0.1", "::1"]
+FIELDS: Final = ("url", "description", "kinds")
+UNSEEN: Final = {"secret", "former_secret"}  # one that does not open is in nobody's way
+GIVEN: Final = "WEBHOOK_URL and WEBHOOK_SECRET say all of this endpoint."
+Versions = frozenset[int] | None
+
+whom_it_concerns: Final[list[Callable[[WebhookEndpoint], None]]] = []
+"""Called in the transaction in which the relay disables an endpoint."""
+
+
+class WantedEndpoint(NamedTuple):
+    url: str
+    kinds: Sequence[str]
+    description: str = ""
+
+
+@veils("secret")
+class IssuedEndpoint(NamedTuple):
+    """The one time that the secret is told."""
+
+    endpoint: WebhookEndpoint
+    secret: str
+
+
+def create_endpoint(wanted: WantedEndpoint, *, actor: str) -> IssuedEndpoint:
+    """Raises ValidationError."""
+    secret = webhook_secret()
+    made = WebhookEndpoint(**wanted._asdict(), secret=secret)
+    made.full_clean()
+    refuse_inside(made.url)
+    with transaction.atomic():
+        made.save()
+        note(Kind.WEBHOOK_CREATED, made, actor, host=host_of(made.url), kinds=made.kinds)
+    return IssuedEndpoint(made, secret)
+
+
+def change_endpoint(
+    pk: UUID | str, wanted: Mapping[str, Any], *, actor: str, versions: Versions = None
+) -> WebhookEndpoint:
+    """``wanted``: some of FIELDS, and ``is_active``. Raises ValidationError and MomentryError
+    not_found, conflict, precondition_failed."""
+    if "url" in wanted:
+        check_url(wanted["url"])
+    with transaction.atomic():
+        found = lock(pk, versions)
+        refuse_given(found)
+        changed = {name: wanted[name] for name in FIELDS if differs(found, name, wanted)}
+        is_switched = wanted.get("is_active", found.is_active) != found.is_active
+        if not changed and not is_switched:
+            return found
+        for name, value in changed.items():
+            setattr(found, name, value)
+        found.full_clean(exclude=UNSEEN | (set(FIELDS) - set(changed)))
+        if "url" in changed:
+            found.succeeded_at = found.failed_at = found.failing_since = None
+        if is_switched:
+            switch(found, timezone.now())
+        keep(found)
+        if changed:
+            note(Kind.WEBHOOK_UPDATED, found, actor, fields=sorted(changed))
+        if is_switched:
+            note_switch(found, actor)
+    return found
+
+
+def differs(row: WebhookEndpoint, name: str, wanted: Mapping[str, Any]) -> bool:
+    return name in wanted and getattr(row, name) != wanted[name]
+
+
+def switch(row: WebhookEndpoint, now: datetime) -> None:
+    """Off, or on again with a clean slate: what waited is due at once."""
+    if row.is_active:
+        row.disabled_at, row.disabled_for = now, DisabledFor.STAFF
+    else:
+        row.disabled_at, row.disabled_for, row.failing_since = None, "", None
+
+
+def note_switch(row: WebhookEndpoint, actor: str) -> None:
+    if row.is_active:
+        note(Kind.WEBHOOK_ENABLED, row, actor)
+    else:
+        note(Kind.WEBHOOK_DISABLED, row, actor, cause=row.disabled_for)
+
+
+@transaction.atomic
+def set_active(row: WebhookEndpoint, is_active: bool, *, actor: str) -> bool:
+    """The environment's too: it may have been disabled for its failures. False: it was so."""
+    found = lock(row.pk)
+    if found.is_active == is_active:
+        return False
+    switch(found, timezone.now())
+    keep(found)
+    note_switch(found, actor)
+    return True
+
+
+@transaction.atomic
+def delete_endpoint(pk: UUID | str, *, actor: str, versions: Versions = None) -> None:
+    """With its deliveries: what waits is not sent any more."""
+    found = lock(pk, versions)
+    refuse_given(found)
+    note(Kind.WEBHOOK_DELETED, found, actor, host=host_of(found.url), kinds=found.kinds)
+    found.delete()
+
+
+@transaction.atomic
+def rotate_secret(
+    pk: UUID | str, *, actor: str, grace: timedelta = GRACE, versions: Versions = None
+) -> IssuedEndpoint:
+    """A new secret; the one so far signs beside it until the grace is over."""
+    found = lock(pk, versions)
+    refuse_given(found)
+    secret = webhook_secret()
+    replace_secret(found, secret, timezone.now() + grace)
+    keep(found)
+    note(Kind.WEBHOOK_ROTATED, found, actor, grace_seconds=int(grace.total_seconds()))
+    return IssuedEndpoint(found, secret)
+
+
+def replace_secret(row: WebhookEndpoint, secret: str, until: datetime) -> None:
+    """Nothing is saved. A secret whose key left the ring signs no more anyway."""
+    try:
+        row.former_secret, row.former_until = row.secret, until
+    except EnvelopeError:
+        row.former_secret, row.former_until = None, None
+    row.secret = secret
+
+
+@transaction.atomic
+def ping(pk: UUID | str, *, actor: str) -> WebhookDelivery:
+    """An event for this endpoint alone, whatever its filter: to see whether one arrives."""
+    found = lock(pk)
+    if not found.is_active:
+        raise MomentryError("conflict", "The endpoint is disabled: enable it first.")
+    event = record(Kind.WEBHOOK_PING, actor=actor, subject=subject(found))
+    return WebhookDelivery.objects.get(event=event, endpoint=found)
+
+
+@transaction.atomic
+def give_up(pk: UUID, cause: DisabledFor) -> bool:
+    """The relay disables what is gone, or failed for too long; staff are told."""
+    found = WebhookEndpoint.objects.select_for_update().filter(pk=pk, disabled_at=None).first()
+    if found is None:
+        return False
+    found.disabled_at, found.disabled_for = timezone.now(), cause
+    keep(found)
+    note(Kind.WEBHOOK_DISABLED, found, "relay", cause=cause)
+    for tell in whom_it_concerns:
+        tell(found)
+    return True
+
+
+def lock(pk: UUID | str, versions: Versions = None) -> WebhookEndpoint:
+    found = WebhookEndpoint.objects.select_for_update().filter(pk=pk).first()
+    if found is None:
+        raise MomentryError("not_found")
+    if versions is not None and found.version not in versions:
+        now = f"The endpoint is at version {found.version} now."
+        raise MomentryError("precondition_failed", now)
+    return found
+
+
+def refuse_given(row: WebhookEndpoint) -> None:
+    if row.is_environment and row.disabled_for != DisabledFor.UNSET:
+        raise MomentryError("conflict", GIVEN)
+
+
+def keep(row: WebhookEndpoint) -> None:
+    row.version += 1
+    row.save()
+
+
+def check_url(url: str) -> None:
+    try:
+        validate_webhook_url(url)
+    except ValidationError as error:
+        raise ValidationError({"url": error.messages}) from None
+    refuse_inside(url)
+
+
+def refuse_inside(url: str) -> None:
+    """A name that leads nowhere but inside is refused as it is saved, too. One that no name server
+    knows at this moment is judged when it is dialled, as all are."""
+    host = urlsplit(url).hostname or ""
+    is_local = f".{plain_name(host)}".endswith(".localhost")  # RFC 6761 §6.3, whoever answers
+    try:
+        found = LOCAL if is_local else look_up(host, monotonic() + LOOK_SECONDS)
+        dialled_of(host, found, Egress.WEBHOOK)
+    except PeerError as error:
+        if error.step is Step.EGRESS:
+            raise ValidationError({"url": str(error)}) from None
+
+
+def host_of(url: str) -> str:
+    """What an event tells: a path can be as good as a password."""
+    return urlsplit(url).netloc
+
+
+def subject(row: WebhookEndpoint) -> str:
+    return f"webhook:{row.pk.hex}"
+
+
+def note(kind: Kind, row: WebhookEndpoint, actor: str, **details: Any) -> None:
+    record(kind, actor=actor, subject=subject(row), **details)

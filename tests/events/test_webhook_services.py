@@ -1,0 +1,214 @@
+"""Endpoints are made, changed, rotated, switched and forgotten; addresses inside are never saved
+(SSR-01, SSR-03); the one of the environment follows its variables."""
+
+from datetime import timedelta
+from ipaddress import ip_network
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.utils import timezone
+
+from events.hookmodels import DisabledFor, WebhookEndpoint
+from events.models import Event
+from events.webhooks import services
+from events.webhooks.config import GivenEndpoint, read_webhook
+from events.webhooks.environment import follow_environment
+from momentry.common.egress import client
+from momentry.common.egress.allowed import NOTHING, Allowed
+from momentry.common.env import ConfigurationError, Environment
+from momentry.common.errors import MomentryError
+from tests import make
+from tests.events.hooks import ACTOR, PUBLIC, endpoint
+
+pytestmark = pytest.mark.django_db
+
+SECRET, OTHER = make.webhook_secret(1), make.webhook_secret(2)
+GIVEN = GivenEndpoint(PUBLIC, SECRET)
+
+
+def kinds_of(row):
+    subject = f"webhook:{row.pk.hex}"
+    return list(Event.objects.filter(subject=subject).order_by("id").values_list("kind", flat=True))
+
+
+def refused(call, *args, **given):
+    with pytest.raises(MomentryError) as raised:
+        call(*args, actor=ACTOR, **given)
+    return raised.value.code.code
+
+
+def test_a_secret_is_told_once_and_stored_sealed():
+    issued = endpoint()
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secret, to_jsonb(e)::text FROM events_webhookendpoint e")
+        stored, row = cursor.fetchone()
+    assert issued.secret.startswith("whsec_")
+    assert stored.startswith("m1.")
+    assert issued.secret not in row + repr(issued)
+    assert issued.secret not in "".join(str(each.details) for each in Event.objects.all())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/", "http://127.1/", "http://0x7f.0.0.1/", "http://0177.0.0.1/",
+        "http://2130706433/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://10.0.0.1/",
+        "http://192.168.1.1/", "http://172.16.0.1/", "http://169.254.169.254/", "http://0.0.0.0/",
+        "http://[fd00::1]/", "http://[fe80::1]/", "http://[64:ff9b::7f00:1]/", "http://100.64.0.1/",
+        "http://localhost/", "http://LOCALHOST./", "http://x.localhost/",
+        "http://\uff11\uff12\uff17.0.0.1/", "http://224.0.0.1/",
+        "http://user@1.1.1.1/", "http://user:password@1.1.1.1/", "http://1.1.1.1@127.0.0.1/",
+        "ftp://1.1.1.1/", "file:///etc/passwd", "gopher://1.1.1.1/", "javascript:alert(1)", "",
+        "//1.1.1.1/", "http:///x", "http://1.1.1.1/#x", "http://1.1.1.1/a b", "http://1.1.1.1:0/",
+        "http://1.1.1.1\\@127.0.0.1/", "http://1.1.1.1/\r\nX: y", "http://1.1.1.1:99999/",
+        "http://[::1", "http://1.1.1.1/" + "a" * 500,
+    ],
+)  # fmt: skip
+def test_what_leads_inside_or_nowhere_is_not_saved(url, settings):
+    settings.EGRESS_ALLOW = NOTHING
+    made = endpoint().endpoint
+
+    with pytest.raises(ValidationError):
+        endpoint(url)
+    with pytest.raises(ValidationError):
+        services.change_endpoint(made.pk, {"url": url}, actor=ACTOR)
+
+    assert list(WebhookEndpoint.objects.values_list("url", flat=True)) == [PUBLIC]
+
+
+def test_a_name_that_leads_inside_is_not_saved_unless_it_is_listed(settings, monkeypatch):
+    monkeypatch.setattr(client, "resolve", lambda _: ["10.1.2.3", "127.0.0.1"])
+    settings.EGRESS_ALLOW = NOTHING
+    with pytest.raises(ValidationError):
+        endpoint("http://inside.example/")
+
+    settings.EGRESS_ALLOW = Allowed(names=frozenset({"inside.example"}))
+    assert endpoint("http://inside.example/").endpoint.is_active
+
+
+@pytest.mark.parametrize("found", [[], ["10.1.2.3", "1.1.1.1"]])
+def test_a_name_that_may_lead_outside_is_saved_and_judged_later(found, settings, monkeypatch):
+    settings.EGRESS_ALLOW = NOTHING
+    monkeypatch.setattr(client, "resolve", lambda _: found)
+
+    assert endpoint("https://hooks.example/x?token=y").endpoint.url.endswith("?token=y")
+
+
+def test_listed_networks_are_let_through(settings):
+    settings.EGRESS_ALLOW = Allowed((ip_network("127.0.0.0/8"),))
+
+    assert endpoint("http://127.0.0.1:9/").endpoint.is_active
+
+
+def test_a_change_is_an_event_and_a_version_and_nothing_is_neither():
+    row = endpoint().endpoint
+
+    same = services.change_endpoint(row.pk, {"kinds": ["*"]}, actor=ACTOR)
+    changed = services.change_endpoint(row.pk, {"kinds": ["apikey:*"]}, actor=ACTOR)
+
+    assert (same.version, changed.version, changed.kinds) == (1, 2, ["apikey:*"])
+    assert kinds_of(row) == ["webhook:created", "webhook:updated"]
+
+
+def test_an_older_version_is_refused():
+    row = endpoint().endpoint
+
+    for call in (services.delete_endpoint, services.rotate_secret):
+        assert refused(call, row.pk, versions=frozenset({7})) == "precondition_failed"
+
+
+def test_another_address_begins_anew():
+    row = endpoint().endpoint
+    now = timezone.now()
+    WebhookEndpoint.objects.update(succeeded_at=now, failed_at=now, failing_since=now)
+
+    changed = services.change_endpoint(row.pk, {"url": PUBLIC + "/b"}, actor=ACTOR)
+
+    assert (changed.succeeded_at, changed.failed_at, changed.failing_since) == (None, None, None)
+
+
+def test_a_rotation_keeps_the_former_secret_for_its_grace():
+    first = endpoint()
+    second = services.rotate_secret(first.endpoint.pk, actor=ACTOR, grace=timedelta(hours=1))
+    row = WebhookEndpoint.objects.get()
+    now = timezone.now()
+
+    assert row.secrets(now) == [second.secret, first.secret]
+    assert row.secrets(now + timedelta(hours=2)) == [second.secret]
+    assert kinds_of(row)[-1] == "webhook:rotated"
+
+
+def test_it_is_disabled_and_enabled():
+    row = endpoint().endpoint
+
+    off = services.change_endpoint(row.pk, {"is_active": False}, actor=ACTOR)
+    assert (off.is_active, off.disabled_for) == (False, DisabledFor.STAFF)
+    assert refused(services.ping, row.pk) == "conflict"
+    on = services.change_endpoint(row.pk, {"is_active": True}, actor=ACTOR)
+
+    assert on.is_active
+    assert kinds_of(row)[1:] == ["webhook:disabled", "webhook:enabled"]
+
+
+def test_a_deleted_one_takes_its_deliveries_along():
+    row = endpoint().endpoint
+    services.delete_endpoint(row.pk, actor=ACTOR)
+
+    assert not WebhookEndpoint.objects.exists()
+    assert refused(services.delete_endpoint, row.pk) == "not_found"
+    assert kinds_of(row)[-1] == "webhook:deleted"
+
+
+def test_the_environments_endpoint_is_made_once_and_follows():
+    assert [follow_environment(GIVEN), follow_environment(GIVEN)] == [True, False]
+    row = WebhookEndpoint.objects.get()
+    assert (row.url, row.kinds, row.is_environment) == (PUBLIC, ["*"], True)
+
+    assert follow_environment(GivenEndpoint(PUBLIC + "/b", OTHER))
+    row = WebhookEndpoint.objects.get()
+    assert (row.url, row.secrets(timezone.now())) == (PUBLIC + "/b", [OTHER, SECRET])
+
+
+def test_without_the_variables_it_is_switched_off_and_on_again():
+    follow_environment(GIVEN)
+    assert [follow_environment(None), follow_environment(None)] == [True, False]
+    assert WebhookEndpoint.objects.get().disabled_for == DisabledFor.UNSET
+
+    assert follow_environment(GIVEN)
+    assert WebhookEndpoint.objects.get().is_active
+
+
+def test_nobody_changes_the_environments_endpoint():
+    follow_environment(GIVEN)
+    row = WebhookEndpoint.objects.get()
+
+    assert refused(services.change_endpoint, row.pk, {"kinds": ["*"]}) == "conflict"
+    assert refused(services.rotate_secret, row.pk) == "conflict"
+    assert refused(services.delete_endpoint, row.pk) == "conflict"
+
+
+@pytest.mark.parametrize(
+    ("given", "variable"),
+    [
+        ({"WEBHOOK_URL": PUBLIC}, "WEBHOOK_SECRET"), ({"WEBHOOK_SECRET": SECRET}, "WEBHOOK_URL"),
+        ({"WEBHOOK_URL": "http://127.0.0.1/", "WEBHOOK_SECRET": SECRET}, "WEBHOOK_URL"),
+        ({"WEBHOOK_URL": "ftp://1.1.1.1/", "WEBHOOK_SECRET": SECRET}, "WEBHOOK_URL"),
+        ({"WEBHOOK_URL": PUBLIC, "WEBHOOK_SECRET": "hunter2"}, "WEBHOOK_SECRET"),
+        ({"WEBHOOK_URL": PUBLIC, "WEBHOOK_SECRET": "whsec_AAAA"}, "WEBHOOK_SECRET"),
+    ],
+)  # fmt: skip
+def test_a_bad_environment_is_named_and_not_repeated(given, variable):
+    with pytest.raises(ConfigurationError) as raised:
+        read_webhook(Environment(given), NOTHING)
+
+    assert raised.value.variable == variable
+    assert not [value for value in given.values() if value in str(raised.value)]
+
+
+def test_the_environment_is_read():
+    given = {"WEBHOOK_URL": PUBLIC, "WEBHOOK_SECRET": SECRET}
+
+    assert read_webhook(Environment(given), NOTHING) == GIVEN
+    assert read_webhook(Environment({}), NOTHING) is None

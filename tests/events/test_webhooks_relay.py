@@ -1,0 +1,192 @@
+"""WHK-03: real relays, a real database and real receivers, through kills, ends and outages."""
+
+import random
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+
+from events.kinds import Kind
+from events.models import Event
+from events.services import record
+from momentry.common.egress.allowed import read_allowed
+from momentry.common.env import Environment
+from tests import make
+from tests.events.hooks import LOOPBACK, Receiver, endpoint, happen, receiving, silence
+from tests.gateway.conftest import Database, own_database
+from tests.gateway.households import command
+from tests.gateway.wire import within
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 90.0
+LEFT = "SELECT count(*) FROM events_webhookdelivery WHERE delivered_at IS NULL"
+EXPIRE = "UPDATE events_webhookdelivery SET leased_until = now() WHERE lease IS NOT NULL"
+DUE = "UPDATE events_webhookdelivery SET next_attempt_at = now() WHERE delivered_at IS NULL"
+HELD = "SELECT count(*) FROM events_webhookdelivery WHERE lease IS NOT NULL"
+CUT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+class House:
+    """A database and relays; endpoints on loopback are allowed."""
+
+    def __init__(self, database: Database, place: Path, stack: ExitStack) -> None:
+        self.database, self.place, self.stack = database, place, stack
+        self.relays: list[subprocess.Popen[bytes]] = []
+
+    def start(self, **given: str) -> "subprocess.Popen[bytes]":
+        given = {"DATABASE_URL": self.database.url, "EGRESS_ALLOW": LOOPBACK, **given}
+        self.relays.append(command("relay", self.place / "relay.log", given))
+        return self.relays[-1]
+
+    def kill(self) -> None:
+        for relay in self.relays:
+            relay.kill()
+            relay.wait()
+        self.relays.clear()
+
+    def tell(self, receiver: Receiver, *kinds: str) -> str:
+        """The secret of a new endpoint there."""
+        with self.database.rows():
+            return endpoint(receiver.url, *kinds).secret
+
+    def happen(self, times: int) -> set[str]:
+        """The ids of so many events."""
+        with self.database.rows():
+            return {str(happen().pk) for _ in range(times)}
+
+    def count(self, statement: str) -> int:
+        return int(str(self.database.fetch(statement)[0][0]))
+
+    def log(self) -> str:
+        return (self.place / "relay.log").read_text()
+
+
+@pytest.fixture
+def house(migrated: Database, tmp_path: Path, settings: object) -> Iterator[House]:
+    settings.EGRESS_ALLOW = read_allowed(Environment({"EGRESS_ALLOW": LOOPBACK}))
+    with ExitStack() as stack:
+        name = f"hooks{uuid.uuid4().hex[:6]}"
+        made = House(stack.enter_context(own_database(migrated, name)), tmp_path, stack)
+        try:
+            yield made
+        finally:
+            made.kill()
+
+
+def test_an_event_arrives_soon_and_one_that_is_rolled_back_never(house: House) -> None:
+    with receiving() as receiver:
+        secret = house.tell(receiver, "apikey:*")
+        house.start()
+        with house.database.rows(), transaction.atomic():
+            record(Kind.APIKEY_CREATED, actor="test", subject="key:gone")
+            transaction.set_rollback(True)
+        wanted = house.happen(1)
+        assert within(PATIENCE, lambda: bool(receiver.heard)), house.log()
+
+        times = []
+        for _ in range(5):
+            began = time.monotonic()
+            wanted.update(house.happen(1))
+            assert within(PATIENCE, lambda: set(receiver.ids()) == wanted), house.log()
+            times.append(time.monotonic() - began)
+
+    assert max(times) <= 5.0
+    assert all(each.is_signed(secret) for each in receiver.heard)
+    assert len(receiver.ids()) == len(wanted)
+
+
+def test_killed_relays_lose_nothing_and_double_only_the_same_id(house: House) -> None:
+    """Each answer takes a moment, so that relays die in the middle of many."""
+
+    def answer(*_: object) -> tuple[int, dict[str, str]]:
+        time.sleep(random.uniform(0, 0.1))
+        return (200 if random.random() < 0.9 else 503), {}
+
+    with receiving(answer) as receiver, receiving(answer) as other:
+        house.tell(receiver, "apikey:*")
+        house.tell(other, "apikey:created")
+        wanted = house.happen(60)
+        for least in (5, 20, 40, 60):
+            house.start()
+            house.start()
+            enough = lambda: len(receiver.ids()) >= least  # noqa: E731, B023  called at once
+            assert within(PATIENCE, enough, 0.001), house.log()
+            house.kill()
+            wanted |= house.happen(20)
+            house.database.execute(EXPIRE)  # as 45 seconds would
+            house.database.execute(DUE)
+        receiver.answer = other.answer = lambda *_: (200, {})
+        house.start()
+        house.start()
+        house.database.execute(DUE)
+        assert within(PATIENCE, lambda: not house.count(LEFT)), house.log()
+
+    for each in (receiver, other):
+        assert set(each.ids()) == wanted
+        bodies = {heard.id: heard.body for heard in each.heard}
+        assert all(heard.body == bodies[heard.id] for heard in each.heard)
+
+
+def test_a_relay_that_ends_gives_back_what_hangs(house: House) -> None:
+    with silence() as silent:
+        with house.database.rows():
+            endpoint(silent.url)
+        relay = house.start()
+        assert within(PATIENCE, lambda: bool(silent.taken)), house.log()
+        began = time.monotonic()
+        relay.send_signal(signal.SIGTERM)
+        assert relay.wait(30) == 0
+
+    assert time.monotonic() - began <= 12.0
+    assert house.count(HELD) == 0
+    assert house.count(LEFT) == 1
+
+
+def test_a_database_that_breaks_off_loses_nothing(house: House) -> None:
+    with receiving() as receiver:
+        house.tell(receiver, "apikey:*")
+        house.start()
+        wanted: set[str] = set()
+        for _ in range(8):
+            wanted |= house.happen(10)
+            house.database.execute(CUT)
+        assert within(PATIENCE, lambda: not house.count(LEFT)), house.log()
+
+    assert set(receiver.ids()) == wanted
+
+
+def test_a_receiver_that_is_away_gets_all_when_it_is_back(house: House) -> None:
+    with receiving() as receiver:
+        receiver.answer = lambda *_: (502, {})
+        house.tell(receiver, "apikey:*")
+        house.start()
+        wanted = house.happen(30)
+        assert within(PATIENCE, lambda: set(receiver.ids()) == wanted), house.log()
+        receiver.answer = lambda *_: (200, {})
+        house.database.execute(DUE)
+        assert within(PATIENCE, lambda: not house.count(LEFT)), house.log()
+
+    assert set(receiver.ids()) == wanted
+
+
+def test_the_endpoint_of_the_environment_is_told(house: House) -> None:
+    secret = make.webhook_secret()
+    with receiving() as receiver:
+        house.start(WEBHOOK_URL=receiver.url, WEBHOOK_SECRET=secret)
+        assert within(PATIENCE, lambda: bool(receiver.heard)), house.log()
+
+    (heard,) = receiver.heard
+    assert heard.is_signed(secret)
+    with house.database.rows():
+        assert str(Event.objects.get(kind="webhook:created").pk) == heard.id
+    assert secret.removeprefix("whsec_") not in house.log()
