@@ -20,6 +20,7 @@ from apikeys.api.usage import AdminUsage, MyUsage
 from apikeys.api.verify import KeyVerification
 from apikeys.api.views import Me
 from events.api.events import EventViewSet
+from events.webhooks.api import DeliveryViewSet, WebhookViewSet
 from momentry.common import health, openapi  # noqa: F401  openapi registers itself
 from momentry.favicon import favicon
 from momentry.metrics import metrics
@@ -47,6 +48,8 @@ router.register("admin/grants", GrantViewSet, basename="grant")
 router.register("admin/upstreams", UpstreamViewSet, basename="upstream")
 router.register("admin/logs", RequestLogViewSet, basename="log")
 router.register("admin/events", EventViewSet, basename="event")
+router.register("admin/webhooks", WebhookViewSet, basename="webhook")
+router.register("admin/deliveries", DeliveryViewSet, basename="delivery")
 router.register("admin/prices", PriceViewSet, basename="price")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("admin/provisioning-tasks", ProvisioningTaskViewSet, basename="provisioning-task")

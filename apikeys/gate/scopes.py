@@ -20,7 +20,16 @@ MEMBER_SCOPES: Final = frozenset(
 SERVICE_TYPES: Final = frozenset({"service", "admin"})
 # In no role but admin: given to a service's key by name.
 SERVICE_SCOPES: Final = frozenset(
-    {"jobs:work", "hooks:sftpgo", "logs:read", "events:read", "upstreams:read", "upstreams:write"}
+    {
+        "jobs:work",
+        "hooks:sftpgo",
+        "logs:read",
+        "events:read",
+        "upstreams:read",
+        "upstreams:write",
+        "webhooks:read",
+        "webhooks:write",
+    }
 )
 METRICS: Final = frozenset({"metrics:read", "usage:read"})
 VALIDATOR: Final = METRICS | {"keys:verify", "keys:read", "members:read"}

@@ -19,7 +19,7 @@ from momentry.common.models import IdempotencyRecord
 HEADER: Final = "Idempotency-Key"
 MAX_LENGTH: Final = 200
 KEPT: Final = timedelta(hours=24)
-SECRETS: Final = ("api_key", "claim_url")
+SECRETS: Final = ("api_key", "claim_url", "secret")
 PURPOSE: Final = "idempotency fingerprint"
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from accounts.models import User
 from apikeys.models import ApiKey
 from events.models import Event
+from tests.events import hooks
 from videos.models import ProcessingJob, Processor, Source, Video
 from videos.services import jobs, library, queue, results, uploads
 from videos.services.leases import Holder
@@ -39,6 +40,9 @@ class Films:
         verb = path.rpartition("/")[2]
         if resource == "events" and "{id}" in path:
             return Event.objects.earliest("id").pk
+        if "{id}" in path and resource in {"webhooks", "deliveries"}:
+            row = hooks.endpoint().endpoint
+            return row.pk if resource == "webhooks" else row.deliveries.get().pk
         if "{id}" not in path or resource not in {"videos", "jobs", "uploads"}:
             return None
         owner = ApiKey.objects.get(pk=key_id).owner if key_id else None
@@ -79,6 +83,8 @@ class Films:
             f"POST {V1}uploads": {"path": "/b.mp4", "size": 1},
             f"POST {V1}jobs/claim": {"processors": ["asr"], "worker": "w"},
             f"POST {V1}admin/jobs/{{id}}/priority": {"priority": 1},
+            f"POST {V1}admin/webhooks": {"url": hooks.PUBLIC, "kinds": ["*"]},
+            f"PATCH {V1}admin/webhooks/{{id}}": {"kinds": ["apikey:*"]},
             f"POST {V1}hooks/sftpgo": {
                 "action": "mkdir", "username": "nobody", "virtual_path": "/a",
             },
