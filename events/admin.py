@@ -14,6 +14,7 @@ from unfold.paginator import InfinitePaginator
 from events.kinds import Kind
 from events.mail import send_again
 from events.models import Event, Mail
+from events.webhooks import admin as webhooks
 from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.staff import (
     BLUE,
@@ -29,6 +30,8 @@ from momentry.common.staff import (
     link_to,
 )
 
+__all__ = ["EventAdmin", "MailAdmin", "webhooks"]
+
 CHANGE: Final = "events.change_mail"
 MODELS: Final = {
     "member": "accounts_user",
@@ -36,6 +39,7 @@ MODELS: Final = {
     "key": "apikeys_apikey",
     "site": "accounts_site",
     "mail": "events_mail",
+    "webhook": "events_webhookendpoint",
     "video": "videos_video",
     "job": "videos_processingjob",
 }

@@ -49,6 +49,8 @@ GROUPS: Final = {
     "Records": [
         Page("Events", "history", "events.event"),
         Page("Mail", "mail", "events.mail"),
+        Page("Webhooks", "webhook", "events.webhookendpoint"),
+        Page("Deliveries", "outbox", "events.webhookdelivery"),
     ],
     "System": [
         Page("Staff groups", "admin_panel_settings", "auth.group"),

@@ -18,6 +18,7 @@ from momentry.common.ids import uuid7
 from provisioning.models import InboxEvent, Outcome, ProvisioningTask, SftpgoAccount, System
 from proxy.models import Upstream
 from tests import make
+from tests.events import hooks
 from tests.videos import rows
 from videos.models import ProcessingJob, Upload, Video
 
@@ -81,6 +82,7 @@ def house(db: None) -> House:
     ProvisioningTask.objects.create(member=made.alice, system=System.SFTPGO)
     SftpgoAccount.objects.create(member=made.alice, username="alice", home_dir="/data/alice")
     make.external_token(token=TOKEN, owner=made.alice)
+    hooks.endpoint()
     mail.queue("welcome", recipient="hidden.person@example.org", claim="0" * 32)
     made.video = rows.video(made.bob)
     made.job = rows.job(made.video)

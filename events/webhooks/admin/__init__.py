@@ -1,0 +1,5 @@
+"""Endpoints and deliveries of webhooks as staff see them."""
+
+from events.webhooks.admin import deliveries, endpoints
+
+__all__ = ["deliveries", "endpoints"]
