@@ -84,7 +84,8 @@ class WebhookViewSet(ListModelMixin, GenericViewSet[WebhookEndpoint]):
     )
     def partial_update(self, request: Request, pk: str) -> Response:
         """Change what is named. What waits goes to the new `url`; `is_active` true after a time
-        without sends what waited. 409 for the endpoint of WEBHOOK_URL."""
+        without sends what waited. 409 for more than
+        `is_active` of the endpoint of WEBHOOK_URL."""
         wanted = read(shapes.EndpointChanges, request, partial=True)
         changed = services.change_endpoint(
             pk, wanted, actor=actor_of(request), versions=versions_in(request)
@@ -151,7 +152,7 @@ class DeliveryViewSet(ListModelMixin, GenericViewSet[WebhookDelivery]):
     def get_queryset(self) -> QuerySet[WebhookDelivery]:
         rows = super().get_queryset()
         if self.action != "list":
-            return rows.select_related("event")
+            return rows
         wanted = read_filters(shapes.DeliveryFilters, self.request, besides=CURSOR)
         state = wanted.pop("state", None)
         return rows.filter(*([STATES[state]] if state else []), **wanted)

@@ -5,11 +5,13 @@ An outsider is told less than staff read: no address, no user agent, no text tha
 
 import json
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 from events.kinds import Kind
 from events.models import Event
 from events.payloads import told
+from momentry.common.crypto.errors import EnvelopeError
 
 API_VERSION: Final = "2026-11-01"
 
@@ -25,6 +27,15 @@ def payload_of(event: Event) -> bytes:
         "data": {"id": str(event.pk), "actor": event.actor, "subject": event.subject, **kept},
     }
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def shown_of(event_id: UUID) -> Any:
+    """The same for people, or None when the event is gone or does not open."""
+    event = Event.objects.filter(pk=event_id).first()
+    try:
+        return json.loads(payload_of(event)) if event is not None else None
+    except (EnvelopeError, ValueError):
+        return None
 
 
 def moment(at: datetime) -> str:

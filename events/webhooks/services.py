@@ -70,7 +70,8 @@ def change_endpoint(
         check_url(wanted["url"])
     with transaction.atomic():
         found = lock(pk, versions)
-        refuse_given(found)
+        if set(wanted) & set(FIELDS):  # who is disabled for failing may be enabled
+            refuse_given(found)
         changed = {name: wanted[name] for name in FIELDS if differs(found, name, wanted)}
         is_switched = wanted.get("is_active", found.is_active) != found.is_active
         if not changed and not is_switched:
@@ -83,10 +84,7 @@ def change_endpoint(
         if is_switched:
             switch(found, timezone.now())
         keep(found)
-        if changed:
-            note(Kind.WEBHOOK_UPDATED, found, actor, fields=sorted(changed))
-        if is_switched:
-            note_switch(found, actor)
+        note_change(found, actor, sorted(changed), is_switched=is_switched)
     return found
 
 
@@ -100,6 +98,13 @@ def switch(row: WebhookEndpoint, now: datetime) -> None:
         row.disabled_at, row.disabled_for = now, DisabledFor.STAFF
     else:
         row.disabled_at, row.disabled_for, row.failing_since = None, "", None
+
+
+def note_change(row: WebhookEndpoint, actor: str, fields: list[str], *, is_switched: bool) -> None:
+    if fields:
+        note(Kind.WEBHOOK_UPDATED, row, actor, fields=fields)
+    if is_switched:
+        note_switch(row, actor)
 
 
 def note_switch(row: WebhookEndpoint, actor: str) -> None:

@@ -1,6 +1,5 @@
 """Endpoints and deliveries as clients write and read them; the rest is the services'."""
 
-import json
 from typing import Any, Final
 
 from drf_spectacular.types import OpenApiTypes
@@ -16,8 +15,7 @@ from events.hookmodels import (
     WebhookEndpoint,
 )
 from events.webhooks.filters import validate_pattern
-from events.webhooks.payload import payload_of
-from momentry.common.crypto.errors import EnvelopeError
+from events.webhooks.payload import shown_of
 from momentry.common.rest import request_example
 from momentry.common.serializers import StrictSerializer
 from momentry.common.validators import validate_webhook_url
@@ -124,7 +122,7 @@ class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
 class WholeDeliverySerializer(DeliverySerializer):
     attempts = AttemptSerializer(many=True, read_only=True, help_text="The oldest first.")
     payload = serializers.SerializerMethodField(
-        help_text="What is sent; null when the event does not open."
+        help_text="What is sent; null when the event is gone or does not open."
     )
 
     class Meta(DeliverySerializer.Meta):
@@ -133,10 +131,7 @@ class WholeDeliverySerializer(DeliverySerializer):
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_payload(self, row: WebhookDelivery) -> Any:
-        try:
-            return json.loads(payload_of(row.event))
-        except (EnvelopeError, ValueError):
-            return None
+        return shown_of(row.event_id)
 
 
 class DeliveryFilters(serializers.Serializer[Any]):

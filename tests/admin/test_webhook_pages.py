@@ -119,6 +119,10 @@ def test_deliveries_are_filtered_shown_and_sent_again(house: House, root: Client
     assert str(sent.pk) in listed
     assert str(sent.pk) not in page(root, f"{changelist(WebhookDelivery)}?state=delivered")
 
+    gone = row.deliveries.get(event=happen())
+    Event.objects.filter(pk=gone.event_id)._raw_delete("default")
+    assert "the event is gone" in page(root, change(WebhookDelivery, gone.pk))
+
     chosen = {"action": "redeliver_selected", "_selected_action": [str(sent.pk)], **SURE}
     root.post(changelist(WebhookDelivery), chosen)
     sent.refresh_from_db()

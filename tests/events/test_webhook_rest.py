@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from events.hookmodels import WebhookDelivery, WebhookEndpoint
+from events.models import Event
 from tests.events.hooks import PUBLIC, endpoint, happen, quiet_endpoint
 
 pytestmark = pytest.mark.django_db
@@ -135,6 +136,14 @@ def test_one_delivery_shows_what_is_sent_and_each_attempt(admin_api, row):
     assert shown["payload"]["data"]["id"] == str(event.pk) == shown["event"]
     assert [(each["status"], each["error"]) for each in shown["attempts"]] == [(None, "dns: x")]
     assert shown["state"] == "retrying"
+
+
+def test_a_delivery_outlives_its_event(admin_api, row):
+    event = happen()
+    sent = row.deliveries.get()
+    Event.objects.filter(pk=event.pk)._raw_delete("default")
+
+    assert admin_api.get(f"{SENT}/{sent.pk}").json()["payload"] is None
 
 
 def test_a_delivery_is_sent_again_but_not_while_it_is_sent(admin_api, row):

@@ -187,6 +187,8 @@ def test_nobody_changes_the_environments_endpoint():
     assert refused(services.change_endpoint, row.pk, {"kinds": ["*"]}) == "conflict"
     assert refused(services.rotate_secret, row.pk) == "conflict"
     assert refused(services.delete_endpoint, row.pk) == "conflict"
+    services.give_up(row.pk, DisabledFor.FAILING)
+    assert services.change_endpoint(row.pk, {"is_active": True}, actor=ACTOR).is_active
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from unfold.paginator import InfinitePaginator
 
 from events.hookmodels import STATES, DeliveryState, WebhookDelivery
 from events.webhooks import upkeep
-from events.webhooks.payload import payload_of
-from momentry.common.crypto.errors import EnvelopeError
+from events.webhooks.payload import shown_of
 from momentry.common.staff import (
     BLUE,
     GREEN,
@@ -28,7 +27,7 @@ from momentry.common.staff import (
 )
 
 RESEND: Final = "events.change_webhookdelivery"
-UNREADABLE: Final = "cannot be opened with the keys at hand"
+UNREADABLE: Final = "the event is gone, or cannot be opened with the keys at hand"
 COLOURS: Final = {
     DeliveryState.WAITING: BLUE, DeliveryState.RETRYING: ORANGE, DeliveryState.DELIVERED: GREEN,
     DeliveryState.FAILED: RED,
@@ -97,10 +96,10 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
 
     @column("payload")
     def payload(self, obj: WebhookDelivery) -> str:
-        try:
-            text = json.dumps(json.loads(payload_of(obj.event)), indent=2, ensure_ascii=False)
-        except EnvelopeError:
+        found = shown_of(obj.event_id)
+        if found is None:
             return UNREADABLE
+        text = json.dumps(found, indent=2, ensure_ascii=False)
         return format_html('<pre class="whitespace-pre-wrap">{}</pre>', text)
 
     @bulk("Redeliver", RESEND)
