@@ -1,36 +1,33 @@
 """The mail outbox: queue a letter in a transaction; the relay renders and sends it afterwards.
 
-Apps register a renderer for each template at start, so the relay needs no upward import.
+Apps register a renderer for each template at start, so the relay needs no upward import. Who takes
+a letter has it for LEASE and holds no transaction while it sends: other letters go out meanwhile.
 """
 
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.utils import timezone
 
 from events.kinds import Kind
+from events.message import Letter, message_of
 from events.models import Mail
 from events.services import record
+from events.smtp import is_final
 from momentry.common import wake
-from momentry.common.veil import veils
 
 logger = logging.getLogger(__name__)
+
+__all__ = ["Letter", "queue", "register", "send_again", "send_due"]
 
 MAX_ATTEMPTS: Final = 12
 FIRST_DELAY: Final = timedelta(seconds=10)
 LONGEST_DELAY: Final = timedelta(hours=1)
-
-
-@veils("text", "html")
-class Letter(NamedTuple):
-    subject: str
-    text: str
-    html: str = ""
-
+LEASE: Final = timedelta(minutes=2)
+"""Longer than any attempt (events.smtp.CONVERSATION_SECONDS): whose relay died is sent after it."""
 
 Renderer = Callable[[Mail], Letter]
 RENDERERS: Final[dict[str, Renderer]] = {}
@@ -49,31 +46,46 @@ def queue(template: str, *, recipient: str, locale: str = "", **context: Any) ->
     return mail
 
 
-def send_due(at: datetime, *, most: int = 50) -> int:
-    """Send what is due, oldest first, each in a transaction of its own; how many were tried."""
+def never() -> bool:
+    return False
+
+
+def send_due(at: datetime, *, most: int = 50, is_over: Callable[[], bool] = never) -> int:
+    """Send what is due, oldest first; how many were tried. ``is_over``: take no more."""
     tried = 0
-    while tried < most and send_next(at):
+    while tried < most and not is_over() and send_next(at):
         tried += 1
     return tried
 
 
-@transaction.atomic
 def send_next(at: datetime) -> bool:
     """Send one letter that no other relay holds; False when there is none."""
-    mail = (
-        Mail.objects.due(at).select_for_update(skip_locked=True).order_by("next_attempt_at").first()
-    )
+    mail = take(at)
     if mail is None:
         return False
-    mail.attempts += 1
     try:
-        deliver(mail)
+        message_of(mail, RENDERERS[mail.template](mail)).send()
     except Exception as error:  # noqa: BLE001  whatever fails, the letter stays and is retried
         put_off(mail, error, at)
     else:
-        mail.sent_at, mail.last_error = timezone.now(), ""
-    mail.save(update_fields=["attempts", "sent_at", "failed_at", "next_attempt_at", "last_error"])
+        # Whoever holds it by now: it went out.
+        Mail.objects.filter(pk=mail.pk).update(
+            sent_at=timezone.now(), failed_at=None, last_error=""
+        )
     return True
+
+
+@transaction.atomic
+def take(at: datetime) -> Mail | None:
+    """The letter that waits longest; it is due again when the lease is over. Its attempts tell who
+    holds it from who held it before."""
+    rows = Mail.objects.due(at).select_for_update(skip_locked=True)
+    mail = rows.order_by("next_attempt_at").first()
+    if mail is not None:
+        mail.attempts += 1
+        mail.next_attempt_at = max(at, timezone.now()) + LEASE
+        mail.save(update_fields=["attempts", "next_attempt_at"])
+    return mail
 
 
 @transaction.atomic
@@ -88,22 +100,15 @@ def send_again(mail: Mail, *, actor: str) -> bool:
     return bool(changed)
 
 
-def deliver(mail: Mail) -> None:
-    letter = RENDERERS[mail.template](mail)
-    message = EmailMultiAlternatives(letter.subject, letter.text, to=[mail.recipient or ""])
-    if letter.html:
-        message.attach_alternative(letter.html, "text/html")
-    # The same id on every attempt: a retry after a lost answer is the same message.
-    message.extra_headers["Message-ID"] = f"<{mail.id}@momentry>"
-    message.extra_headers["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence notices
-    message.send()
-
-
 def put_off(mail: Mail, error: Exception, at: datetime) -> None:
-    """Only the error's kind is kept: its text may repeat the recipient."""
-    mail.last_error = type(error).__name__
-    logger.warning("mail not sent", extra={"mail": str(mail.id), "error": mail.last_error})
-    if mail.attempts >= MAX_ATTEMPTS:
-        mail.failed_at = at
-    delay = min(FIRST_DELAY * 2 ** (mail.attempts - 1), LONGEST_DELAY)
-    mail.next_attempt_at = at + delay
+    """Only the error's kind is kept: its text may repeat the recipient. Nothing changes when the
+    lease ran out and somebody else took the letter."""
+    name = type(error).__name__
+    logger.warning("mail not sent", extra={"mail": str(mail.id), "error": name})
+    now = max(at, timezone.now())
+    is_last = is_final(error) or mail.attempts >= MAX_ATTEMPTS
+    Mail.objects.filter(pk=mail.pk, attempts=mail.attempts, sent_at=None).update(
+        last_error=name,
+        failed_at=now if is_last else None,
+        next_attempt_at=now + min(FIRST_DELAY * 2 ** (mail.attempts - 1), LONGEST_DELAY),
+    )

@@ -7,7 +7,7 @@ from momentry.common.env import Environment, fail
 
 NAME: Final = "EMAIL_URL"
 CONSOLE: Final = {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
-SECONDS: Final = 15  # a server that hangs holds up the relay no longer
+SECONDS: Final = 15  # for one answer; a whole letter has events.smtp.CONVERSATION_SECONDS
 
 
 def mail_settings(env: Environment) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def mail_settings(env: Environment) -> dict[str, Any]:
     if starttls not in ("true", "false") or (secure and starttls == "true"):
         fail(NAME, "has a starttls that is not true or false, or that is true with smtps.")
     found = {
-        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_BACKEND": "events.smtp.Backend",
         "EMAIL_HOST": parts.hostname,
         "EMAIL_PORT": parts.port or (465 if secure else 587 if starttls == "true" else 25),
         "EMAIL_HOST_USER": unquote(parts.username or ""),

@@ -29,7 +29,7 @@ def test_a_letter_is_sent_once(welcome):
 
     letter = django_mail.outbox[0]
     assert letter.to == ["alice@example.org"]
-    assert letter.extra_headers["Message-ID"] == f"<{welcome.pk}@momentry>"
+    assert letter.extra_headers["Message-ID"] == f"<{welcome.pk}@127.0.0.1>"
 
 
 def test_the_link_in_the_welcome_opens_the_claim_page(welcome, api):

@@ -42,7 +42,7 @@ def test_the_welcome_has_one_claim_link_in_text_and_html():
     assert letter["Subject"] == "Your API key is waiting"
     assert [text.count(claim_url(link)), html.count(f'href="{claim_url(link)}"')] == [1, 1]
     assert letter["Auto-Submitted"] == "auto-generated"
-    assert letter["Message-ID"] == f"<{Mail.objects.get().pk}@momentry>"
+    assert letter["Message-ID"] == f"<{Mail.objects.get().pk}@127.0.0.1>"
 
 
 def test_sftp_is_named_where_it_is_configured(settings):

@@ -1,0 +1,95 @@
+"""An SMTP server on a real socket that answers as told, wrongly too."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Final
+
+from django.test import override_settings
+
+from momentry.common.env import Environment
+from momentry.smtp import mail_settings
+
+CUT: Final = "cut"
+SILENCE: Final = "silence"
+DRIP: Final = "drip"
+USUAL: Final = {
+    "CONNECT": "220 ready", "EHLO": "250-here\r\n250 AUTH PLAIN", "HELO": "250 here",
+    "AUTH": "235 welcome", "MAIL": "250 ok", "RCPT": "250 ok", "DATA": "354 go on",
+    "END": "250 taken", "RSET": "250 ok", "QUIT": "221 bye",
+}  # fmt: skip
+
+
+class Server:
+    """``answers``: by verb (CONNECT before the first, END after a letter's last line) a reply, or
+    one of CUT, SILENCE and DRIP; ``taken``: the letters that arrived whole, answered or not."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, str] = {}
+        self.taken: list[EmailMessage] = []
+        self.asked = threading.Semaphore(0)
+        self.over = threading.Event()
+        self.lines: list[socket.socket] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+
+    def listen(self) -> None:
+        while True:
+            try:
+                line, _ = self.listener.accept()
+            except OSError:
+                return
+            self.lines.append(line)
+            threading.Thread(target=self.talk, args=[line], daemon=True).start()
+
+    def talk(self, line: socket.socket) -> None:
+        with suppress(OSError), line, line.makefile("rb") as file:
+            verb = "CONNECT"
+            while self.answer(line, verb):
+                if verb == "DATA":
+                    raw = b"".join(iter(file.readline, b".\r\n"))
+                    self.taken.append(message_from_bytes(raw, policy=policy.default))
+                    verb = "END"
+                    continue
+                verb = file.readline()[:4].decode().strip().upper()
+                if not verb:
+                    return
+
+    def answer(self, line: socket.socket, verb: str) -> bool:
+        """Does the conversation go on?"""
+        reply = self.answers.get(verb, USUAL[verb])
+        if reply == CUT:
+            return False
+        if reply == SILENCE:
+            self.asked.release()
+            self.over.wait()
+            return False
+        while reply == DRIP and not self.over.wait(0.02):
+            line.sendall(b"2")
+        line.sendall(f"{reply}\r\n".encode())
+        return verb != "QUIT" and (verb != "DATA" or reply.startswith("354"))
+
+    def stop(self) -> None:
+        self.over.set()
+        for each in (self.listener, *self.lines):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@contextmanager
+def smtp_server(login: str = "") -> Iterator[Server]:
+    """The settings are as EMAIL_URL makes them."""
+    server = Server()
+    thread = threading.Thread(target=server.listen)
+    thread.start()
+    url = f"smtp://{login}127.0.0.1:{server.port}?from=no-reply@example.org&starttls=false"
+    try:
+        with override_settings(**mail_settings(Environment({"EMAIL_URL": url}))):
+            yield server
+    finally:
+        server.stop()
+        thread.join()
