@@ -38,7 +38,8 @@ SELECT 'database_table_bytes', name, pg_total_relation_size(relation::regclass)
 
 LIVE: Final = """
 SELECT 'mail_due', '', count(*)::float8 FROM events_mail
- WHERE sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= statement_timestamp()
+ WHERE sent_at IS NULL AND failed_at IS NULL AND withheld_at IS NULL
+   AND next_attempt_at <= statement_timestamp()
 UNION ALL
 SELECT 'provisioning_waiting', '', count(*) FROM provisioning_provisioningtask
  WHERE state = 'pending'
@@ -54,7 +55,8 @@ UNION ALL
 SELECT 'outbox_lag_seconds', outbox,
        greatest(0, coalesce(extract(epoch FROM statement_timestamp() - since), 0))
   FROM (SELECT 'mail' AS outbox, min(next_attempt_at) AS since
-          FROM events_mail WHERE sent_at IS NULL AND failed_at IS NULL
+          FROM events_mail
+         WHERE sent_at IS NULL AND failed_at IS NULL AND withheld_at IS NULL
         UNION ALL
         SELECT 'provisioning', min(next_attempt_at)
           FROM provisioning_provisioningtask WHERE state = 'pending'

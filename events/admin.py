@@ -1,19 +1,19 @@
-"""Events (read-only) and the mail outbox (a letter that failed can be sent again)."""
+"""Events, read-only; the outbox of mail has its pages in events.mailadmin."""
 
 import json
 from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from unfold.paginator import InfinitePaginator
 
 from events.kinds import Kind
-from events.mail import send_again
-from events.models import Event, Mail
+from events.mailadmin import UNREADABLE
+from events.models import Event
 from events.webhooks import admin as webhooks
 from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.staff import (
@@ -21,18 +21,13 @@ from momentry.common.staff import (
     GREEN,
     ORANGE,
     RED,
-    Deed,
-    Order,
     ReadOnlyAdmin,
-    bulk,
-    button,
     column,
     link_to,
 )
 
-__all__ = ["EventAdmin", "MailAdmin", "webhooks"]
+__all__ = ["EventAdmin", "webhooks"]
 
-CHANGE: Final = "events.change_mail"
 MODELS: Final = {
     "member": "accounts_user",
     "staff": "accounts_user",
@@ -46,7 +41,6 @@ MODELS: Final = {
 SHADES: Final = {"created": GREEN, "claimed": GREEN, "resumed": GREEN, "done": GREEN,
                  "updated": BLUE, "retried": BLUE, "suspended": ORANGE, "failed": ORANGE,
                  "revoked": RED, "deleted": RED, "dead": RED}  # fmt: skip
-UNREADABLE: Final = "cannot be opened with the keys at hand"
 SEALS: Final = {"sealed": GREEN, "waiting": BLUE, "late": ORANGE}
 PATIENCE: Final = timedelta(minutes=1)  # the relay seals every five seconds
 
@@ -131,77 +125,3 @@ class EventAdmin(ReadOnlyAdmin[Event]):
             return "-"
         text = json.dumps(json.loads(details), indent=2, ensure_ascii=False)
         return format_html('<pre class="whitespace-pre-wrap">{}</pre>', text)
-
-
-STATES: Final = {
-    "waiting": Q(sent_at=None, failed_at=None, attempts=0),
-    "retrying": Q(sent_at=None, failed_at=None, attempts__gt=0),
-    "failed": ~Q(failed_at=None) & Q(sent_at=None),
-    "sent": ~Q(sent_at=None),
-}
-COLOURS: Final = {"waiting": BLUE, "retrying": ORANGE, "failed": RED, "sent": GREEN}
-
-
-def state_of(mail: Mail) -> str:
-    if mail.sent_at is not None:
-        return "sent"
-    if mail.failed_at is not None:
-        return "failed"
-    return "retrying" if mail.attempts else "waiting"
-
-
-class StateFilter(admin.SimpleListFilter):
-    title = "state"
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(state, state) for state in STATES]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        condition = STATES.get(self.value() or "")
-        return queryset.filter(condition) if condition is not None else queryset
-
-
-def masked(mail: Mail) -> str:
-    """Enough to tell letters apart: a•••@example.org."""
-    try:
-        local, _, domain = (mail.recipient or "").partition("@")
-    except EnvelopeError:
-        return UNREADABLE
-    return f"{local[:1]}•••@{domain}"
-
-
-def retry(mail: Mail, order: Order) -> bool:
-    return send_again(mail, actor=order.actor)
-
-
-RETRY: Final = Deed("Send again", "Queued", "These letters are sent once more:", CHANGE, retry)
-
-
-@admin.register(Mail)
-class MailAdmin(ReadOnlyAdmin[Mail]):
-    list_display = ["created_at", "template", "to", "state", "attempts", "last_error"]
-    list_filter = [StateFilter, "template"]
-    ordering = ["-id"]
-    actions = ["retry_selected"]
-    actions_detail = ["retry_this"]
-    fields = [
-        ("template", "state"), ("to", "locale"), ("created_at", "sent_at", "failed_at"),
-        ("attempts", "next_attempt_at", "last_error"), "context",
-    ]  # fmt: skip
-
-    @column("to")
-    def to(self, obj: Mail) -> str:
-        return masked(obj)
-
-    @column("state", badge=COLOURS)
-    def state(self, obj: Mail) -> str:
-        return state_of(obj)
-
-    @bulk("Send again", CHANGE)
-    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Mail]) -> HttpResponse | None:
-        return self.carry_out(request, queryset, RETRY)
-
-    @button("Send again", CHANGE, icon="forward_to_inbox")
-    def retry_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self.carry_out_one(request, object_id, RETRY)

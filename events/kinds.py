@@ -108,3 +108,5 @@ class Kind(StrEnum):
     WEBHOOK_DISABLED = "webhook:disabled"
     WEBHOOK_PING = "webhook:ping"
     WEBHOOK_REDELIVERED = "webhook:redelivered"
+    MEMBER_UNSUBSCRIBED = "member:unsubscribed"
+    MEMBER_SUBSCRIBED = "member:subscribed"

@@ -13,10 +13,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from events.kinds import Kind
-from events.message import Letter, message_of
+from events.message import Letter, WithheldError, message_of
 from events.models import Mail
 from events.services import record
 from events.smtp import is_final
+from events.topics import OF_LETTERS, Topic
+from events.unsubscribing import is_wanted, subscription_of
 from momentry.common import wake
 
 logger = logging.getLogger(__name__)
@@ -33,8 +35,11 @@ Renderer = Callable[[Mail], Letter]
 RENDERERS: Final[dict[str, Renderer]] = {}
 
 
-def register(template: str, renderer: Renderer) -> None:
+def register(template: str, renderer: Renderer, *, topic: Topic | None = None) -> None:
+    """With a ``topic`` it can be called off; its letters name their member in the context."""
     RENDERERS[template] = renderer
+    if topic is not None:
+        OF_LETTERS[template] = topic
 
 
 def queue(template: str, *, recipient: str, locale: str = "", **context: Any) -> Mail:
@@ -64,7 +69,9 @@ def send_next(at: datetime) -> bool:
     if mail is None:
         return False
     try:
-        message_of(mail, RENDERERS[mail.template](mail)).send()
+        message_of(mail, render(mail)).send()
+    except WithheldError:
+        Mail.objects.filter(pk=mail.pk, sent_at=None).update(withheld_at=timezone.now())
     except Exception as error:  # noqa: BLE001  whatever fails, the letter stays and is retried
         put_off(mail, error, at)
     else:
@@ -73,6 +80,14 @@ def send_next(at: datetime) -> bool:
             sent_at=timezone.now(), failed_at=None, last_error=""
         )
     return True
+
+
+def render(mail: Mail) -> Letter:
+    """WithheldError when it says nothing any more, or nobody wants to hear it."""
+    found = subscription_of(mail)
+    if found and not is_wanted(found):
+        raise WithheldError
+    return RENDERERS[mail.template](mail)
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""A letter as a message (RFC 5322). What stays the same between two attempts comes from its row."""
+"""A letter as a message (RFC 5322). What stays the same on each attempt comes from the row."""
 
 import re
 from email.utils import format_datetime
@@ -16,11 +16,18 @@ DOT_ATOM: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 NOWHERE: Final = "momentry.invalid"  # RFC 2606: nobody's
 
 
-@veils("text", "html")
+class WithheldError(Exception):
+    """A letter that says nothing any more, or that nobody wants."""
+
+
+@veils("text", "html", "unsubscribe")
 class Letter(NamedTuple):
+    """``unsubscribe``: the link that calls such letters off, where they can be."""
+
     subject: str
     text: str
     html: str = ""
+    unsubscribe: str = ""
 
 
 def message_of(mail: Mail, letter: Letter) -> EmailMultiAlternatives:
@@ -38,6 +45,9 @@ def message_of(mail: Mail, letter: Letter) -> EmailMultiAlternatives:
         "Date": format_datetime(mail.created_at),
         "Auto-Submitted": "auto-generated",  # RFC 3834: no absence notices
     }
+    if letter.unsubscribe:
+        message.extra_headers["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
+        message.extra_headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
     message.message()  # so that what it refuses is known before a server is asked
     return message
 

@@ -8,13 +8,14 @@ from django.utils import timezone
 
 from events.chainmodels import AuditKey, Chain
 from events.hookmodels import WebhookDelivery, WebhookEndpoint
+from events.mailmodels import Unsubscription
 from events.refusalmodels import Refusal, RefusalTally
 from momentry.common.crypto.fields import EncryptedField
 from momentry.common.ids import uuid7
 
 __all__ = [
-    "AuditKey", "Chain", "Event", "Mail", "Refusal", "RefusalTally", "WebhookDelivery",
-    "WebhookEndpoint",
+    "AuditKey", "Chain", "Event", "Mail", "Refusal", "RefusalTally", "Unsubscription",
+    "WebhookDelivery", "WebhookEndpoint",
 ]  # fmt: skip
 
 
@@ -66,9 +67,12 @@ class Event(models.Model):
         return f"{self.kind} {self.subject}"
 
 
+WAITING = Q(sent_at=None, failed_at=None, withheld_at=None)
+
+
 class MailQuerySet(models.QuerySet["Mail"]):
     def due(self, at: datetime) -> "MailQuerySet":
-        return self.filter(sent_at=None, failed_at=None, next_attempt_at__lte=at)
+        return self.filter(WAITING, next_attempt_at__lte=at)
 
 
 class Mail(models.Model):
@@ -88,6 +92,9 @@ class Mail(models.Model):
     failed_at = models.DateTimeField(
         null=True, blank=True, help_text="Given up; an action sends it again."
     )
+    withheld_at = models.DateTimeField(
+        null=True, blank=True, help_text="There was nothing to say any more, or nobody to hear it."
+    )
     last_error = models.CharField(max_length=200, blank=True)
 
     objects = MailQuerySet.as_manager()
@@ -95,11 +102,7 @@ class Mail(models.Model):
     class Meta:
         ordering = ["-created_at"]
         indexes = [
-            models.Index(
-                fields=["next_attempt_at"],
-                name="mail_due",
-                condition=Q(sent_at=None, failed_at=None),
-            )
+            models.Index(fields=["next_attempt_at"], name="mail_waiting", condition=WAITING),
         ]
 
     def __str__(self) -> str:

@@ -207,6 +207,8 @@ PAYLOADS: Final[dict[Kind, Fields]] = {
     Kind.WEBHOOK_DISABLED: {"cause": WORD},
     Kind.WEBHOOK_PING: NOTHING,
     Kind.WEBHOOK_REDELIVERED: {"event": ID},
+    Kind.MEMBER_UNSUBSCRIBED: {"topic": WORD},
+    Kind.MEMBER_SUBSCRIBED: {"topic": WORD},
     Kind.EVENT_EXPORTED: {"format": WORD, "filters": FREE.kept()},
 }  # fmt: skip
 

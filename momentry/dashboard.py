@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import Status, User
 from apikeys.admin.keys import in_state
 from apikeys.models import ApiKey
-from events.models import Mail
+from events.models import WAITING, Mail
 from momentry.common.bars import NEARLY_FULL
 from momentry.common.jobmodels import Outcome, ScheduledJob
 from momentry.joblook import LATE_AFTER
@@ -169,7 +169,7 @@ def provisioning_card() -> Card:
 
 
 def mail_card() -> Card:
-    waiting = Count("pk", filter=Q(sent_at=None, failed_at=None))
+    waiting = Count("pk", filter=WAITING)
     failed = Count("pk", filter=Q(sent_at=None, failed_at__isnull=False))
     counts = Mail.objects.aggregate(waiting=waiting, failed=failed)
     return Card(

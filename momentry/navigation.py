@@ -51,6 +51,7 @@ GROUPS: Final = {
         Page("Mail", "mail", "events.mail"),
         Page("Webhooks", "webhook", "events.webhookendpoint"),
         Page("Deliveries", "outbox", "events.webhookdelivery"),
+        Page("Unsubscribed", "unsubscribe", "events.unsubscription"),
     ],
     "System": [
         Page("Staff groups", "admin_panel_settings", "auth.group"),

@@ -20,6 +20,7 @@ from apikeys.api.usage import AdminUsage, MyUsage
 from apikeys.api.verify import KeyVerification
 from apikeys.api.views import Me
 from events.api.events import EventViewSet
+from events.views import unsubscribe_page
 from events.webhooks.api import DeliveryViewSet, WebhookViewSet
 from momentry.common import health, openapi  # noqa: F401  openapi registers itself
 from momentry.favicon import favicon
@@ -95,6 +96,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("claim/<str:token>", claim_page, name="claim"),
+    path("unsubscribe/<str:token>", unsubscribe_page, name="unsubscribe"),
     path("admin/", admin.site.urls),
 ]
 

@@ -3,6 +3,7 @@
 The first line of a .txt is the subject. A stored letter holds ids only.
 """
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -19,8 +20,16 @@ LETTERS: Final = ("suspended", "resumed", "deleted", "email_changed")
 
 def register() -> None:
     mail.register("welcome", render_welcome)
+    letters.SAMPLES["welcome"] = {
+        "link": f"{settings.PUBLIC_URL}/claim/sample",
+        "expires": datetime(2030, 1, 31, 12, tzinfo=UTC),
+        "sftp_host": "sftp.example.org",
+        "sftp_port": 2022,
+        "sftp_username": "alice",
+    }
     for template in LETTERS:
         mail.register(template, render_notice)
+        letters.SAMPLES[template] = {"days": settings.MEMBER_PURGE_AFTER.days}
 
 
 def render_welcome(letter: Mail) -> Letter:

@@ -8,6 +8,7 @@ from accounts.models import User
 from events import letters, mail
 from events.mail import Letter
 from events.models import Mail
+from events.topics import Topic
 from videos.noticemodels import LEVELS
 
 LETTERS: Final = tuple(f"quota_{level}" for level in LEVELS)
@@ -15,7 +16,8 @@ LETTERS: Final = tuple(f"quota_{level}" for level in LEVELS)
 
 def register() -> None:
     for template in LETTERS:
-        mail.register(template, render)
+        mail.register(template, render, topic=Topic.QUOTA)
+        letters.SAMPLES[template] = {"used": "8.4\xa0GB", "quota": "10.0\xa0GB"}
 
 
 def render(letter: Mail) -> Letter:

@@ -53,6 +53,7 @@ SHAPES: Final = tuple(
         (("eyj",), r"\beyJ[0-9a-z_-]{8,}\.[0-9a-z_.-]+", HIDDEN),
         (("@",), r"""(?<=://)[^\s/?#"'<>]*@""", f"{HIDDEN}@"),
         (("/claim/",), r"""(?<=/claim/)[^\s/?#"'<>]+""", HIDDEN),
+        (("/unsubscribe/",), r"""(?<=/unsubscribe/)[^\s/?#"'<>]+""", HIDDEN),
         # Header fields whose value has blanks: to the end of the line or of the quoted text.
         (
             ("authori", "cookie"),

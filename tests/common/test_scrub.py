@@ -14,6 +14,7 @@ SHAPES: list[tuple[str, str | None]] = [
     (f"key {KEY}!", "key muser_0190…****!"),
     (f"x_{KEY}", "x_muser_0190…****"),
     ("GET /claim/AbC-12_3?x=1", "GET /claim/[hidden]?x=1"),
+    ("GET /unsubscribe/AbC-12_3=?x=1", "GET /unsubscribe/[hidden]?x=1"),
     ("redis://:hunter2@host:6379/0", "redis://[hidden]@host:6379/0"),
     ("postgresql://a:b@c@host/db", "postgresql://[hidden]@host/db"),
     ("Authorization: Basic dXNlcjpwYXNz", "Authorization: [hidden]"),
