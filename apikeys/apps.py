@@ -11,6 +11,7 @@ class ApiKeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Raises ConfigurationError when the peppers are missing or bad: nothing starts without."""
-        from apikeys import checks  # noqa: F401, PLC0415  once apps are ready
+        from apikeys import checks, letters  # noqa: F401, PLC0415  once apps are ready
 
         read_peppers()
+        letters.register()

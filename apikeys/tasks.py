@@ -6,7 +6,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from apikeys.services import holds, upkeep
+from apikeys.services import holds, quotanotices, reminders, upkeep
 from apikeys.usage import partitions, purge, rollup
 from momentry.common.jobs import Daily
 
@@ -55,3 +55,16 @@ def make_log_partitions() -> str:
 def purge_holds() -> str:
     """Settled holds that ended a day ago."""
     return f"Purged {holds.purge_holds()} holds."
+
+
+@shared_task(base=Daily)
+def remind_of_expiry() -> str:
+    """Owners of keys that end in 30, 14, 7 or 1 days."""
+    return f"Reminded of {reminders.remind_of_expiry(timezone.now(), actor=ACTOR)} keys."
+
+
+@shared_task(base=Daily)
+def notify_limits() -> str:
+    """Who crossed 80, 95 or 100 % of a limit since the last time."""
+    count = quotanotices.notify_limits(timezone.now(), actor=ACTOR)
+    return f"Told of the limits of {count} members and keys."

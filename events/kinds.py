@@ -14,6 +14,7 @@ class Kind(StrEnum):
     APIKEY_UPDATED = "apikey:updated"
     APIKEY_DISABLED = "apikey:disabled"
     APIKEY_ENABLED = "apikey:enabled"
+    APIKEY_EXPIRING = "apikey:expiring"
     APIKEY_ROTATED = "apikey:rotated"
     APIKEY_ROTATION_REQUIRED = "apikey:rotation_required"
     APIKEY_REVOKED = "apikey:revoked"

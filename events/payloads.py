@@ -83,7 +83,11 @@ OVER: Final[Fields] = {"over_quota": YES}
 OF_ALL: Final[Fields] = {"policy": WORD, "videos": COUNT}
 """Of all videos of a purged member at once, instead of one."""
 JOB: Final[Fields] = {"video": ID, "state": WORD, "steps": FREE}
-FULLNESS: Final[Fields] = {"used": COUNT, "quota": COUNT}
+FULLNESS: Final[Fields] = {
+    "used": COUNT, "quota": COUNT.maybe(), "limit": COUNT.maybe(), "metric": WORD.maybe(),
+    "period": WORD.maybe(),
+}  # fmt: skip
+"""Of storage, or of a limit in a period."""
 BYTES: Final = record_of(used=COUNT, reserved=COUNT)
 CLIENT: Final[Fields] = {"address": PRIVATE, "user_agent": PRIVATE}
 REFUSED: Final[Fields] = {
@@ -209,6 +213,7 @@ PAYLOADS: Final[dict[Kind, Fields]] = {
     Kind.WEBHOOK_REDELIVERED: {"event": ID},
     Kind.MEMBER_UNSUBSCRIBED: {"topic": WORD},
     Kind.MEMBER_SUBSCRIBED: {"topic": WORD},
+    Kind.APIKEY_EXPIRING: {"days": COUNT, "expires_at": MOMENT},
     Kind.EVENT_EXPORTED: {"format": WORD, "filters": FREE.kept()},
 }  # fmt: skip
 

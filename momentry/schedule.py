@@ -34,4 +34,6 @@ BEAT: Final = {
     "inbox": {"task": "provisioning.tasks.forget_inbox", "schedule": crontab("30")},
     "sessions": {"task": "momentry.common.tasks.forget_sessions", "schedule": crontab("20", "5")},
     "runs": {"task": "momentry.common.tasks.forget_runs", "schedule": crontab("25", "5")},
+    "expiry-reminders": {"task": "apikeys.tasks.remind_of_expiry", "schedule": crontab("0", "9")},
+    "quota-notices": {"task": "apikeys.tasks.notify_limits", "schedule": crontab("45")},
 }

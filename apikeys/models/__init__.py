@@ -4,6 +4,7 @@ from apikeys.models.holds import SettledHold
 from apikeys.models.key import ApiKey, ForeignSecret, KeyType, RetiredSecret
 from apikeys.models.ledger import Counter, Lease
 from apikeys.models.network import IpRule, RuleKind
+from apikeys.models.notices import ExpiryReminder, QuotaNotice
 from apikeys.models.requestlog import LogBatch, RequestLog
 from apikeys.models.rights import Grant, LimitOverride, RequestLimit, Tier
 from apikeys.models.template import KeyTemplate
@@ -13,6 +14,7 @@ __all__ = [
     "ApiKey",
     "Counter",
     "DailyUsage",
+    "ExpiryReminder",
     "ForeignSecret",
     "Grant",
     "HourlyUsage",
@@ -23,6 +25,7 @@ __all__ = [
     "LimitOverride",
     "LogBatch",
     "LoggedDay",
+    "QuotaNotice",
     "RequestLimit",
     "RequestLog",
     "RetiredSecret",

@@ -17,6 +17,7 @@ class Counter(models.Model):
 
     class Meta:
         ordering = ["-period_start", "subject"]
+        indexes = [models.Index(fields=["period_start"], name="counter_of_period")]
         constraints = [
             models.UniqueConstraint(
                 fields=["subject", "metric", "period", "period_start"], name="counter_once"

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apikeys.models import ApiKey
 from apikeys.services.makers import Maker, check_rights
+from apikeys.services.owners import LIVE, write_to_owner
 from events.kinds import Kind
 from events.services import record
 from momentry.common.errors import MomentryError
@@ -36,12 +37,16 @@ def enable_key(key: ApiKey, *, maker: Maker) -> bool:
 
 @transaction.atomic
 def quarantine_key(key: ApiKey, *, actor: str, reason: str = "") -> bool:
-    """End a key that leaked, with all its secrets. There is no way back: issue another one.
+    """End a key that leaked, with all its secrets, and tell its owner. There is no way back: issue
+    another one.
     False when it was quarantined already; conflict when it was revoked."""
     rows = ApiKey.objects.filter(pk=key.pk, **ALIVE)
     changed = change(rows, quarantined_at=timezone.now())
     if not changed and ApiKey.objects.filter(pk=key.pk, revoked_at=None).exists():
         return False
+    if changed:
+        found = ApiKey.objects.select_related("owner").get(pk=key.pk)
+        write_to_owner(found, "key_quarantined", among=LIVE)
     details = {"reason": reason} if reason else {}
     return noted(changed, key, Kind.APIKEY_QUARANTINED, actor=actor, **details)
 
