@@ -1,4 +1,5 @@
-"""Unsubscription: what somebody does not want to be written about."""
+"""Unsubscription (what somebody does not want to be written about), StaffAlert and StaffDigest
+(what staff were written to about)."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -23,3 +24,22 @@ class Unsubscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.topic} for {self.member}"
+
+
+class StaffAlert(models.Model):
+    """An event that staff were written to about; forgotten when it is too old to be looked for."""
+
+    event = models.UUIDField(primary_key=True, editable=False)
+    told_at = models.DateTimeField(editable=False, db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.event)
+
+
+class StaffDigest(models.Model):
+    """The week that begins on this Monday was told."""
+
+    week = models.DateField(primary_key=True)
+
+    def __str__(self) -> str:
+        return f"{self.week:%Y-%m-%d}"

@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from events.chainmodels import AuditKey, Chain
 from events.hookmodels import WebhookDelivery, WebhookEndpoint
-from events.mailmodels import Unsubscription
+from events.mailmodels import StaffAlert, StaffDigest, Unsubscription
 from events.refusalmodels import Refusal, RefusalTally
 from momentry.common.crypto.fields import EncryptedField
 from momentry.common.ids import uuid7
 
 __all__ = [
-    "AuditKey", "Chain", "Event", "Mail", "Refusal", "RefusalTally", "Unsubscription",
-    "WebhookDelivery", "WebhookEndpoint",
+    "AuditKey", "Chain", "Event", "Mail", "Refusal", "RefusalTally", "StaffAlert", "StaffDigest",
+    "Unsubscription", "WebhookDelivery", "WebhookEndpoint",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from momentry.common.env import Environment, fail
 from momentry.database import database
 from momentry.purges import read_purges
 from momentry.schedule import BEAT as CELERY_BEAT_SCHEDULE  # noqa: F401  Celery reads it
-from momentry.smtp import mail_settings
+from momentry.smtp import mail_settings, staff_addresses
 from provisioning.sftpgo.config import read_sftpgo
 
 env = Environment()
@@ -228,6 +228,7 @@ SPECTACULAR_SETTINGS = {
 
 DEFAULT_FROM_EMAIL = f"momentry@{urlsplit(PUBLIC_URL).hostname}"
 globals().update(mail_settings(env))  # EMAIL_*
+STAFF_EMAIL = staff_addresses(env)
 
 CELERY_BROKER_URL = (
     REDIS_URL.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")

@@ -1,13 +1,25 @@
-"""EMAIL_URL as Django's mail settings; knows nothing of what is sent."""
+"""EMAIL_URL as Django's mail settings, and who of the staff is written to; knows nothing of what is
+sent."""
 
+import re
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from momentry.common.env import Environment, fail
 
 NAME: Final = "EMAIL_URL"
+STAFF: Final = "STAFF_EMAIL"
+ADDRESS: Final = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 CONSOLE: Final = {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
 SECONDS: Final = 15  # for one answer; a whole letter has events.smtp.CONVERSATION_SECONDS
+
+
+def staff_addresses(env: Environment) -> list[str]:
+    """Who gets the letters to staff instead of the superusers."""
+    found = env.words(STAFF)
+    if not all(ADDRESS.fullmatch(address) for address in found):
+        fail(STAFF, "must be mail addresses, separated by commas.")
+    return found
 
 
 def mail_settings(env: Environment) -> dict[str, Any]:
