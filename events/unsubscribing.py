@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -85,3 +86,16 @@ def subscribe(found: Subscription, *, actor: str) -> bool:
 
 def subject(found: Subscription) -> str:
     return f"member:{found.member.hex}"
+
+
+def choices(member: UUID, topics: Iterable[Topic]) -> dict[str, bool]:
+    """Topic by topic: is it wanted?"""
+    unwanted = set(Unsubscription.objects.filter(member=member).values_list("topic", flat=True))
+    return {topic.value: topic.value not in unwanted for topic in topics}
+
+
+@transaction.atomic
+def choose(member: UUID, wanted: Mapping[Topic, bool], *, actor: str) -> None:
+    for topic, wants in wanted.items():
+        change = subscribe if wants else unsubscribe
+        change(Subscription(member, topic), actor=actor)

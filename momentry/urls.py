@@ -9,6 +9,7 @@ from apikeys.api.adminkeys import KeyViewSet
 from apikeys.api.bulk import KeyBatch, KeyBatchRevoke, KeyExport, KeyImport
 from apikeys.api.grants import GrantViewSet
 from apikeys.api.ip_rules import IpRuleViewSet
+from apikeys.api.letters import MemberLetters, MyLetters
 from apikeys.api.logs import RequestLogViewSet
 from apikeys.api.myevents import MyEvents
 from apikeys.api.mykeys import MyKeyViewSet
@@ -63,6 +64,7 @@ api: list[URLPattern | URLResolver] = [
     path("me", Me.as_view(), name="me"),
     path("me/usage", MyUsage.as_view(), name="my-usage"),
     path("me/events", MyEvents.as_view(), name="my-events"),
+    path("me/letters", MyLetters.as_view(), name="my-letters"),
     path("admin/usage", AdminUsage.as_view(), name="usage"),
     path("keys/verify", KeyVerification.as_view(), name="keys-verify"),
     path("keys/settle", HoldSettlement.as_view(), name="keys-settle"),
@@ -70,6 +72,7 @@ api: list[URLPattern | URLResolver] = [
     path("webhooks/wordpress/member", MemberPage.as_view(), name="webhook-wordpress-member"),
     path("hooks/sftpgo/auth", SftpgoAuth.as_view(), name="hook-sftpgo-auth"),
     path("admin/users/<uuid:pk>/limits", MemberLimits.as_view(), name="member-limits"),
+    path("admin/users/<uuid:pk>/letters", MemberLetters.as_view(), name="member-letters"),
     path("admin/keys/batch", KeyBatch.as_view(), name="keys-batch"),
     path("admin/keys/batch-revoke", KeyBatchRevoke.as_view(), name="keys-batch-revoke"),
     path("admin/keys/export", KeyExport.as_view(), name="keys-export"),
