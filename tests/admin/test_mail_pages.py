@@ -16,7 +16,7 @@ from tests.admin.conftest import House, clerk
 from tests.admin.pages import changelist
 from tests.admin.test_pages import OUTSIDE
 
-PREVIEW = "/admin/events/mail/preview"
+PREVIEW = "/admin/events/mail/preview/"
 MISSING = "«missing»"
 
 

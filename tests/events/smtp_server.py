@@ -1,6 +1,7 @@
 """An SMTP server on a real socket that answers as told, wrongly too."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,19 +18,23 @@ CUT: Final = "cut"
 SILENCE: Final = "silence"
 DRIP: Final = "drip"
 USUAL: Final = {
-    "CONNECT": "220 ready", "EHLO": "250-here\r\n250 AUTH PLAIN", "HELO": "250 here",
-    "AUTH": "235 welcome", "MAIL": "250 ok", "RCPT": "250 ok", "DATA": "354 go on",
-    "END": "250 taken", "RSET": "250 ok", "QUIT": "221 bye",
+    "CONNECT": "220 ready", "EHLO": "250-here\r\n250-STARTTLS\r\n250 AUTH PLAIN",
+    "HELO": "250 here", "STAR": "220 go on", "AUTH": "235 welcome", "MAIL": "250 ok",
+    "RCPT": "250 ok", "DATA": "354 go on", "END": "250 taken", "RSET": "250 ok", "QUIT": "221 bye",
 }  # fmt: skip
 
 
 class Server:
     """``answers``: by verb (CONNECT before the first, END after a letter's last line) a reply, or
-    one of CUT, SILENCE and DRIP; ``taken``: the letters that arrived whole, answered or not."""
+    one of CUT, SILENCE and DRIP; ``taken``: the letters that arrived whole, answered or not;
+    ``silent_for``: a recipient of whom it says nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None, is_tls: bool) -> None:
+        self.tls, self.is_tls = tls, is_tls
         self.answers: dict[str, str] = {}
         self.taken: list[EmailMessage] = []
+        self.verbs: list[str] = []
+        self.silent_for = ""
         self.asked = threading.Semaphore(0)
         self.over = threading.Event()
         self.lines: list[socket.socket] = []
@@ -46,17 +51,39 @@ class Server:
             threading.Thread(target=self.talk, args=[line], daemon=True).start()
 
     def talk(self, line: socket.socket) -> None:
-        with suppress(OSError), line, line.makefile("rb") as file:
-            verb = "CONNECT"
-            while self.answer(line, verb):
-                if verb == "DATA":
-                    raw = b"".join(iter(file.readline, b".\r\n"))
-                    self.taken.append(message_from_bytes(raw, policy=policy.default))
-                    verb = "END"
-                    continue
-                verb = file.readline()[:4].decode().strip().upper()
-                if not verb:
-                    return
+        with suppress(OSError):
+            line = self.wrapped(line) if self.is_tls else line
+            with line:
+                self.converse(line)
+
+    def wrapped(self, line: socket.socket) -> socket.socket:
+        assert self.tls is not None
+        found = self.tls.wrap_socket(line, server_side=True)
+        self.lines.append(found)
+        return found
+
+    def converse(self, line: socket.socket) -> None:
+        file, verb = line.makefile("rb"), "CONNECT"
+        while self.answer(line, verb):
+            if verb == "DATA":
+                raw = b"".join(iter(file.readline, b".\r\n"))
+                self.taken.append(message_from_bytes(raw, policy=policy.default))
+                verb = "END"
+                continue
+            if verb == "STAR":
+                line = self.wrapped(line)
+                file = line.makefile("rb")
+            said = file.readline().decode()
+            if self.silent_for and self.silent_for in said:
+                self.asked.release()
+                self.over.wait()
+                break
+            verb = said[:4].strip().upper()
+            self.verbs.append(verb)
+            if not verb:
+                break
+        with suppress(OSError):  # the file keeps it open otherwise
+            line.shutdown(socket.SHUT_RDWR)
 
     def answer(self, line: socket.socket, verb: str) -> bool:
         """Does the conversation go on?"""
@@ -81,14 +108,16 @@ class Server:
 
 
 @contextmanager
-def smtp_server(login: str = "") -> Iterator[Server]:
+def smtp_server(
+    url: str = "smtp://127.0.0.1:{port}?starttls=false", tls: ssl.SSLContext | None = None
+) -> Iterator[Server]:
     """The settings are as EMAIL_URL makes them."""
-    server = Server()
+    server = Server(tls, url.startswith("smtps"))
     thread = threading.Thread(target=server.listen)
     thread.start()
-    url = f"smtp://{login}127.0.0.1:{server.port}?from=no-reply@example.org&starttls=false"
+    given = mail_settings(Environment({"EMAIL_URL": url.format(port=server.port)}))
     try:
-        with override_settings(**mail_settings(Environment({"EMAIL_URL": url}))):
+        with override_settings(**given, DEFAULT_FROM_EMAIL="no-reply@example.org"):
             yield server
     finally:
         server.stop()

@@ -129,7 +129,7 @@ def test_silence_after_the_letter_was_taken_is_no_failure(
 
 
 def test_a_password_that_is_refused_is_mended_by_somebody(letter: Mail) -> None:
-    with smtp_server("ann:wrong@") as server:
+    with smtp_server("smtp://ann:wrong@127.0.0.1:{port}?starttls=false") as server:
         server.answers["AUTH"] = "535 no"
         assert send() == "waits: SMTPAuthenticationError"
         assert server.taken == []
