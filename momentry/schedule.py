@@ -37,11 +37,7 @@ BEAT: Final = {
     "expiry-reminders": {"task": "apikeys.tasks.remind_of_expiry", "schedule": crontab("0", "9")},
     "quota-notices": {"task": "apikeys.tasks.notify_limits", "schedule": crontab("45")},
     "purge-mails": {"task": "momentry.tasks.purge_mails", "schedule": crontab("20", "5")},
-    "staff-alerts": {
-        "task": "momentry.tasks.staff_alerts",
-        "schedule": crontab("*/5"),
-        "options": {"expires": 300},
-    },
+    "staff-alerts": {"task": "momentry.tasks.staff_alerts", "schedule": crontab("*/5")},
     "staff-digest": {
         "task": "momentry.tasks.staff_digest",
         "schedule": crontab("0", "8", day_of_week="1"),

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from events.retention import purge_mails as purge
 from momentry.alerts import tell_staff
-from momentry.common.jobs import Daily
+from momentry.common.jobs import Daily, Job
 from momentry.digest import send_digest
 
 
@@ -16,7 +16,7 @@ def purge_mails() -> str:
     return f"Purged {purge(timezone.now(), settings.MAIL_RETENTION)} letters."
 
 
-@shared_task(base=Daily)
+@shared_task(base=Job)
 def staff_alerts() -> str:
     """Events that staff have to know of, since the last time."""
     return f"Told staff of {tell_staff(timezone.now())} events."
