@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.models import Status, User
-from apikeys.models import ApiKey
+from apikeys.models import ApiKey, Leak
 from apikeys.models.notices import DAYS, LEVELS
 from apikeys.services.quotanotices import Filled, filled
 from apikeys.services.reminders import remindable
@@ -21,6 +21,12 @@ from events.models import Mail
 from events.topics import Topic
 
 SAMPLE_END: Final = datetime(2030, 1, 31, 12, tzinfo=UTC)
+LONGEST_PLACE: Final = 300
+SAMPLE_LEAK: Final = {
+    "key": "laptop (muser_1a2b…****)",
+    "where": "https://example.org/team/notes/blob/main/.env",
+    "outcome": "quarantined",
+}
 SAMPLE_KEY: Final = {"key_name": "laptop", "key_prefix": "muser_1a2b…****"}
 
 
@@ -29,6 +35,8 @@ def register() -> None:
     letters.SAMPLES["key_expiring"] = {"days": 7, "expires": SAMPLE_END, **SAMPLE_KEY}
     mail.register("key_quarantined", render_quarantined)
     letters.SAMPLES["key_quarantined"] = SAMPLE_KEY
+    mail.register("key_leaked", render_leaked)
+    letters.SAMPLES["key_leaked"] = SAMPLE_LEAK
     for level in LEVELS:
         mail.register(f"limit_{level}", render_limits, topic=Topic.QUOTA)
         used, cost = 100 * level + 13, 50_000 * level
@@ -57,6 +65,20 @@ def render_quarantined(letter: Mail) -> Letter:
         raise WithheldError
     context = {"key_name": letters.plain(key.name), "key_prefix": key.key_prefix}
     return render(letter, key.owner, context)
+
+
+def render_leaked(letter: Mail) -> Letter:
+    leak = Leak.objects.select_related("key__owner").filter(pk=letter.context["leak"]).first()
+    if leak is None:
+        raise WithheldError
+    return render(letter, leak.key.owner, context_of(leak))
+
+
+def context_of(leak: Leak) -> dict[str, object]:
+    """``key``: its name as its owner knows it, and what lists show of it."""
+    where = letters.plain(leak.where or "", LONGEST_PLACE)
+    key = f"{letters.plain(leak.key.name)} ({leak.key.key_prefix})"
+    return {"key": key, "where": where, "outcome": leak.outcome}
 
 
 def render_limits(letter: Mail) -> Letter:

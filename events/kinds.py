@@ -19,6 +19,7 @@ class Kind(StrEnum):
     APIKEY_ROTATION_REQUIRED = "apikey:rotation_required"
     APIKEY_REVOKED = "apikey:revoked"
     APIKEY_QUARANTINED = "apikey:quarantined"
+    APIKEY_LEAKED = "apikey:leaked"
     APIKEY_PURGED = "apikey:purged"
     APIKEY_EXPORTED = "apikey:exported"
     TIER_CREATED = "tier:created"

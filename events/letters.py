@@ -38,10 +38,10 @@ def fill(template: str, locale: str, context: dict[str, Any], unsubscribe: str =
     return Letter(subject, text, html, unsubscribe)
 
 
-def plain(text: str) -> str:
+def plain(text: str, longest: int = LONGEST_NAME) -> str:
     """One line of what can be seen: no line feeds for headers, nothing that turns text around."""
     seen = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(seen.split())[:LONGEST_NAME]
+    return " ".join(seen.split())[:longest]
 
 
 def locale_of(text: str) -> str:

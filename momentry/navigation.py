@@ -31,6 +31,7 @@ GROUPS: Final = {
         Page("Tiers", "layers", "apikeys.tier"),
         Page("Grants", "verified_user", "apikeys.grant"),
         Page("Counters", "speed", "apikeys.counter"),
+        Page("Leaks", "lock_open", "apikeys.leak"),
         Page("IP rules", "block", "apikeys.iprule"),
     ],
     "Traffic": [

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from apikeys.leaks.settings import read_leaks
 from events.webhooks.config import read_webhook
 from momentry.common.egress.allowed import read_allowed, service_url
 from momentry.common.env import Environment, fail
@@ -59,6 +60,7 @@ SFTPGO = read_sftpgo(env, public_url=PUBLIC_URL, allowed=EGRESS_ALLOW)
 SFTPGO_URL = SFTPGO.url if SFTPGO else ""
 GITEA_URL = service_url("GITEA_URL", env.text("GITEA_URL", ""), EGRESS_ALLOW)
 N8N_URL = service_url("N8N_URL", env.text("N8N_URL", ""), EGRESS_ALLOW)
+LEAKS = read_leaks(env, EGRESS_ALLOW)
 
 INSTALLED_APPS = [
     "unfold",

@@ -9,6 +9,7 @@ from apikeys.api.adminkeys import KeyViewSet
 from apikeys.api.bulk import KeyBatch, KeyBatchRevoke, KeyExport, KeyImport
 from apikeys.api.grants import GrantViewSet
 from apikeys.api.ip_rules import IpRuleViewSet
+from apikeys.api.leaks import SecretScanning
 from apikeys.api.letters import MemberLetters, MyLetters
 from apikeys.api.logs import RequestLogViewSet
 from apikeys.api.myevents import MyEvents
@@ -98,6 +99,7 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("integrations/secret-scanning/github", SecretScanning.as_view(), name="secret-scanning"),
     path("claim/<str:token>", claim_page, name="claim"),
     path("unsubscribe/<str:token>", unsubscribe_page, name="unsubscribe"),
     path("admin/", admin.site.urls),

@@ -80,7 +80,8 @@ class ApiKeyAdmin(KeyLimits, BulkPages, ReadOnlyAdmin[ApiKey]):
     fieldsets = [
         (None, {"fields": ["name", "description", ("key_prefix", "state"), ("holder", "calls")]}),
         ("Rights", {"fields": [("key_type", "role"), ("tier", "template"),
-                               "scope_list", "networks", ("own_limits", "limits_used")]}),
+                               "scope_list", "networks", ("own_limits", "limits_used"),
+                               ("leaks_found",)]}),
         (
             "Life",
             {"fields": [("created_at", "last_used_at"), "expires_at",
@@ -131,6 +132,10 @@ class ApiKeyAdmin(KeyLimits, BulkPages, ReadOnlyAdmin[ApiKey]):
     @column("counters")
     def limits_used(self, obj: ApiKey) -> str:
         return link_to_list("apikeys_counter", f"subject__exact=key:{obj.pk.hex}", "show")
+
+    @column("leaks")
+    def leaks_found(self, obj: ApiKey) -> str:
+        return link_to_list("apikeys_leak", f"q={obj.pk}", "show")
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only what can still be done to this key, and what a subclass adds."""

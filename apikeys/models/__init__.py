@@ -2,6 +2,7 @@
 
 from apikeys.models.holds import SettledHold
 from apikeys.models.key import ApiKey, ForeignSecret, KeyType, RetiredSecret
+from apikeys.models.leaks import Leak, LeakOutcome
 from apikeys.models.ledger import Counter, Lease
 from apikeys.models.network import IpRule, RuleKind
 from apikeys.models.notices import ExpiryReminder, QuotaNotice
@@ -21,6 +22,8 @@ __all__ = [
     "IpRule",
     "KeyTemplate",
     "KeyType",
+    "Leak",
+    "LeakOutcome",
     "Lease",
     "LimitOverride",
     "LogBatch",

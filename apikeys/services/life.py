@@ -36,15 +36,17 @@ def enable_key(key: ApiKey, *, maker: Maker) -> bool:
 
 
 @transaction.atomic
-def quarantine_key(key: ApiKey, *, actor: str, reason: str = "") -> bool:
+def quarantine_key(
+    key: ApiKey, *, actor: str, reason: str = "", tells_owner: bool = True
+) -> bool:
     """End a key that leaked, with all its secrets, and tell its owner. There is no way back: issue
-    another one.
+    another one. ``tells_owner``: False where the caller's own letter says more.
     False when it was quarantined already; conflict when it was revoked."""
     rows = ApiKey.objects.filter(pk=key.pk, **ALIVE)
     changed = change(rows, quarantined_at=timezone.now())
     if not changed and ApiKey.objects.filter(pk=key.pk, revoked_at=None).exists():
         return False
-    if changed:
+    if changed and tells_owner:
         found = ApiKey.objects.select_related("owner").get(pk=key.pk)
         write_to_owner(found, "key_quarantined", among=LIVE)
     details = {"reason": reason} if reason else {}

@@ -3,13 +3,14 @@
 from collections.abc import Collection
 from typing import Any, Final
 
-from accounts.models import Status, User
+from accounts.models import LIVE, Status, User
 from apikeys.models import ApiKey
 from events import mail
 
+__all__ = ["ACTIVE", "LIVE", "write_to", "write_to_owner"]
+
 ACTIVE: Final = (Status.ACTIVE,)
-LIVE: Final = (Status.ACTIVE, Status.SUSPENDED)
-"""A pending member's address may be somebody else's; a deleted one has gone."""
+"""Nobody else by default. Never a pending member, whose address may be somebody else's."""
 
 
 def write_to_owner(

@@ -20,6 +20,7 @@ python3 manage.py compile  the gateway's busiest modules, with a C compiler: it 
 python3 manage.py echo     the bundled echo upstream (--port N)
 python3 manage.py apikey   API keys: issue, batches, export, import (also api-key; --help)
 python3 manage.py upstream upstreams: list, show, create, update, delete, test (--help)
+python3 manage.py scan_leaks  keys in files or a git history (--offline: without a database)
 python3 manage.py help     Django's commands: migrate, serve, relay, createsuperuser, ...
 Installed as a package, the same is: momentry COMMAND (up and test need the checkout).
 """
@@ -39,6 +40,8 @@ OWN: Final = {
 
 
 ALIASES: Final = {"api-key": "apikey"}
+# With `--offline` these ask for neither settings nor a database.
+OFFLINE: Final = {"scan_leaks": "apikeys.leaks.command"}
 
 
 def main() -> int:
@@ -64,8 +67,9 @@ def run(argv: list[str]) -> int:
 
 
 def dispatch(command: str, argv: list[str]) -> int:
-    if command in OWN:
-        return int(import_module(OWN[command]).main(argv[2:]) or 0)
+    own = OWN.get(command) or (OFFLINE.get(command) if "--offline" in argv[2:] else None)
+    if own is not None:
+        return int(import_module(own).main(argv[2:]) or 0)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "momentry.settings")
     atexit.register(gc.freeze)  # to look through all of Django once more would take half a second
     import_module("django.core.management").execute_from_command_line(argv)

@@ -43,7 +43,7 @@ def test_every_model_has_a_page_but_the_log_batches() -> None:
     assert registered == {
         "accounts.Site", "accounts.User", "apikeys.ApiKey", "apikeys.Counter",
         "apikeys.DailyUsage", "apikeys.Grant", "apikeys.IpRule", "apikeys.KeyTemplate",
-        "apikeys.RequestLog", "apikeys.Tier",
+        "apikeys.Leak", "apikeys.RequestLog", "apikeys.Tier",
         "events.Event", "events.Mail", "events.Unsubscription", "events.WebhookDelivery",
         "events.WebhookEndpoint",
         "provisioning.ClaimLink", "provisioning.ExternalToken",

@@ -22,8 +22,11 @@ SECONDS = 60.0  # for one answer: both cores may be busy, and all wait for one m
 class House:
     """A gateway with its Django, which can be killed and comes back."""
 
-    def __init__(self, database: Database, place: Path, gateway: Gateway) -> None:
+    def __init__(
+        self, database: Database, place: Path, gateway: Gateway, settings: dict[str, str]
+    ) -> None:
         self.database = database
+        self.settings = settings
         self.socket = place / "django.sock"
         self.gateway = gateway
         self.django = self.serve()
@@ -33,7 +36,7 @@ class House:
         self.socket.unlink(missing_ok=True)
         return subprocess.Popen(
             [sys.executable, str(ROOT / "manage.py"), "serve", "--socket", str(self.socket)],
-            env=environment(**given, MOMENTRY_NO_VENV="1"),
+            env=environment(**given, MOMENTRY_NO_VENV="1", **self.settings),
             stdout=subprocess.DEVNULL,
         )
 
@@ -52,10 +55,12 @@ class House:
 
 
 @contextmanager
-def house(database: Database, place: Path) -> Iterator[House]:
+def house(database: Database, place: Path, **settings: str) -> Iterator[House]:
+    """``settings``: of Django, besides those that all tests have."""
     place.mkdir()
     with starting(database, place) as begin:
-        made = House(database, place, begin(2, DJANGO_SOCKET=str(place / "django.sock")))
+        gateway = begin(2, DJANGO_SOCKET=str(place / "django.sock"))
+        made = House(database, place, gateway, settings)
         try:
             yield made
         finally:
