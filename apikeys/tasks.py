@@ -6,6 +6,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from apikeys.anomalies import detect
 from apikeys.services import holds, quotanotices, reminders, upkeep
 from apikeys.usage import partitions, purge, rollup
 from momentry.common.jobs import Daily
@@ -68,3 +69,9 @@ def notify_limits() -> str:
     """Who crossed 80, 95 or 100 % of a limit since the last time."""
     count = quotanotices.notify_limits(timezone.now(), actor=ACTOR)
     return f"Told of the limits of {count} members and keys."
+
+
+@shared_task(base=Daily)
+def detect_anomalies() -> str:
+    """Hours of keys that are unusual for them."""
+    return f"Found {detect.detect(timezone.now(), actor=ACTOR)} anomalies."

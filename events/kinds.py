@@ -22,6 +22,7 @@ class Kind(StrEnum):
     APIKEY_LEAKED = "apikey:leaked"
     APIKEY_PURGED = "apikey:purged"
     APIKEY_EXPORTED = "apikey:exported"
+    ANOMALY_DETECTED = "anomaly:detected"
     TIER_CREATED = "tier:created"
     TIER_UPDATED = "tier:updated"
     TIER_DELETED = "tier:deleted"

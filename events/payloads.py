@@ -16,6 +16,7 @@ from events.shapes import (
     ID,
     MOMENT,
     NAMES,
+    NUMBER,
     PRIVATE,
     REFERENCE,
     TEXT,
@@ -216,6 +217,9 @@ PAYLOADS: Final[dict[Kind, Fields]] = {
     Kind.APIKEY_EXPIRING: {"days": COUNT, "expires_at": MOMENT},
     Kind.APIKEY_LEAKED: {
         "origin": WORD, "source": TEXT, "where": PRIVATE, "outcome": WORD,
+    },
+    Kind.ANOMALY_DETECTED: {
+        "rule": WORD, "hour": MOMENT, **dict.fromkeys(("value", "usual", "threshold"), NUMBER),
     },
     Kind.EVENT_EXPORTED: {"format": WORD, "filters": FREE.kept()},
 }  # fmt: skip

@@ -53,6 +53,7 @@ TEXT: Final = Field({"type": "string"})
 PRIVATE: Final = TEXT.kept()
 """What a person wrote, or where somebody is."""
 COUNT: Final = Field({"type": "integer", "minimum": 0})
+NUMBER: Final = Field({"type": "number"})
 YES: Final = Field({"type": "boolean"})
 MOMENT: Final = Field({"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"})
 """RFC 3339, in UTC."""

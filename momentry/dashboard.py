@@ -15,8 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Status, User
-from apikeys.admin.keys import in_state
-from apikeys.models import ApiKey
+from apikeys.admin.keys import RECENT, in_state
+from apikeys.models import Anomaly, ApiKey
 from events.models import WAITING, Mail
 from momentry.common.bars import NEARLY_FULL
 from momentry.common.jobmodels import Outcome, ScheduledJob
@@ -67,6 +67,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["boards"] = boards()
     if user.has_perm("apikeys.view_apikey"):
         cards.append(key_card(now))
+    if user.has_perm("apikeys.view_anomaly"):
+        cards.append(anomaly_card(now))
     if user.has_perm("proxy.view_upstream"):
         cards.append(upstream_card())
     if user.has_perm("provisioning.view_provisioningtask"):
@@ -149,6 +151,15 @@ def key_card(now: datetime) -> Card:
     notes = [f"{counts['unclaimed']:,} not claimed yet"]
     page = changelist("apikeys_apikey")
     return Card("Usable keys", f"{counts['usable']:,}", notes, f"{page}?state=usable", "key")
+
+
+def anomaly_card(now: datetime) -> Card:
+    recent = Anomaly.objects.filter(found_at__gt=now - RECENT)
+    counts = recent.aggregate(found=Count("pk"), keys=Count("key", distinct=True))
+    notes = [f"of {counts['keys']:,} keys, in the last 24 hours"]
+    page = changelist("apikeys_anomaly")
+    found = counts["found"]
+    return Card("Anomalies", f"{found:,}", notes, page, "monitoring", alarm=found > 0)
 
 
 def upstream_card() -> Card:

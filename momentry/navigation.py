@@ -32,6 +32,7 @@ GROUPS: Final = {
         Page("Grants", "verified_user", "apikeys.grant"),
         Page("Counters", "speed", "apikeys.counter"),
         Page("Leaks", "lock_open", "apikeys.leak"),
+        Page("Anomalies", "monitoring", "apikeys.anomaly"),
         Page("IP rules", "block", "apikeys.iprule"),
     ],
     "Traffic": [

@@ -10,6 +10,11 @@ from celery.schedules import crontab
 
 BEAT: Final = {
     "roll-up-usage": {"task": "apikeys.tasks.roll_up_usage", "schedule": crontab("15")},
+    "anomalies": {
+        "task": "apikeys.tasks.detect_anomalies",
+        "schedule": crontab("*/5"),
+        "options": {"expires": 300},
+    },
     "purge-holds": {"task": "apikeys.tasks.purge_holds", "schedule": crontab("50")},
     "log-partitions": {"task": "apikeys.tasks.make_log_partitions", "schedule": crontab("40", "0")},
     "roll-up-late": {"task": "apikeys.tasks.roll_up_late_usage", "schedule": crontab("25", "1")},

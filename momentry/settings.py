@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from apikeys.leaks.settings import read_leaks
 from events.webhooks.config import read_webhook
 from momentry.common.egress.allowed import read_allowed, service_url
 from momentry.common.env import Environment, fail
@@ -12,6 +11,7 @@ from momentry.database import database
 from momentry.purges import read_purges
 from momentry.schedule import BEAT as CELERY_BEAT_SCHEDULE  # noqa: F401  Celery reads it
 from momentry.smtp import mail_settings, staff_addresses
+from momentry.watching import read_watching
 from provisioning.sftpgo.config import read_sftpgo
 
 env = Environment()
@@ -60,7 +60,7 @@ SFTPGO = read_sftpgo(env, public_url=PUBLIC_URL, allowed=EGRESS_ALLOW)
 SFTPGO_URL = SFTPGO.url if SFTPGO else ""
 GITEA_URL = service_url("GITEA_URL", env.text("GITEA_URL", ""), EGRESS_ALLOW)
 N8N_URL = service_url("N8N_URL", env.text("N8N_URL", ""), EGRESS_ALLOW)
-LEAKS = read_leaks(env, EGRESS_ALLOW)
+LEAKS, ANOMALIES = read_watching(env, EGRESS_ALLOW)
 
 INSTALLED_APPS = [
     "unfold",

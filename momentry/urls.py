@@ -6,6 +6,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 from apikeys.api.adminkeys import KeyViewSet
+from apikeys.api.anomalies import AnomalyViewSet
 from apikeys.api.bulk import KeyBatch, KeyBatchRevoke, KeyExport, KeyImport
 from apikeys.api.grants import GrantViewSet
 from apikeys.api.ip_rules import IpRuleViewSet
@@ -53,6 +54,7 @@ router.register("admin/logs", RequestLogViewSet, basename="log")
 router.register("admin/events", EventViewSet, basename="event")
 router.register("admin/webhooks", WebhookViewSet, basename="webhook")
 router.register("admin/deliveries", DeliveryViewSet, basename="delivery")
+router.register("admin/anomalies", AnomalyViewSet, basename="anomaly")
 router.register("admin/prices", PriceViewSet, basename="price")
 router.register("admin/ip-rules", IpRuleViewSet, basename="ip-rule")
 router.register("admin/provisioning-tasks", ProvisioningTaskViewSet, basename="provisioning-task")

@@ -1,5 +1,5 @@
-"""Keys, templates, tiers, grants, counters, leaks and the request log as staff see them."""
+"""Keys, templates, tiers, grants, counters, leaks, anomalies, the request log as staff see them."""
 
-from apikeys.admin import keys, leaks, requests, rights, rules, templates, usage
+from apikeys.admin import anomalies, keys, leaks, requests, rights, rules, templates, usage
 
-__all__ = ["keys", "leaks", "requests", "rights", "rules", "templates", "usage"]
+__all__ = ["anomalies", "keys", "leaks", "requests", "rights", "rules", "templates", "usage"]

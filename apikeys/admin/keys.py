@@ -3,10 +3,10 @@
 provisioning.admin registers this page, with the claim link that only it can make.
 """
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from unfold.decorators import action as unfold_action
@@ -29,11 +29,13 @@ from apikeys.admin.keys_deeds import (
 from apikeys.admin.keys_secret import issue_page, rotate_page
 from apikeys.admin.limits import KeyLimits
 from apikeys.admin.rights import GrantInline
-from apikeys.models import ApiKey
-from momentry.common.staff import ReadOnlyAdmin, bulk, button, column, link_to, link_to_list
+from apikeys.models import Anomaly, ApiKey
+from momentry.common.staff import ORANGE, ReadOnlyAdmin, bulk, button, column, link_to, link_to_list
 from momentry.common.themed import ThemedInline
 
 __all__ = ["CHANGE", "ApiKeyAdmin", "KeyInline", "in_state", "state_of"]
+
+RECENT: Final = timedelta(days=1)  # so long is a key marked that had an anomaly
 
 
 class KeyInline(ThemedInline):
@@ -66,7 +68,8 @@ class KeyInline(ThemedInline):
 class ApiKeyAdmin(KeyLimits, BulkPages, ReadOnlyAdmin[ApiKey]):
     """Read-only: what changes a key is a service, reached by a button. Its grants are a form."""
 
-    list_display = ["name", "key_prefix", "state", "holder", "key_type", "last_used", "calls"]
+    list_display = ["name", "key_prefix", "state", "holder", "key_type", "last_used", "calls",
+                    "unusual"]  # fmt: skip
     list_filter = [StateFilter, "key_type", "role"]
     list_select_related = ["owner"]
     search_fields = ["name", "key_prefix", "owner__username", "service_name"]
@@ -81,7 +84,7 @@ class ApiKeyAdmin(KeyLimits, BulkPages, ReadOnlyAdmin[ApiKey]):
         (None, {"fields": ["name", "description", ("key_prefix", "state"), ("holder", "calls")]}),
         ("Rights", {"fields": [("key_type", "role"), ("tier", "template"),
                                "scope_list", "networks", ("own_limits", "limits_used"),
-                               ("leaks_found",)]}),
+                               ("leaks_found", "anomalies_found")]}),
         (
             "Life",
             {"fields": [("created_at", "last_used_at"), "expires_at",
@@ -92,7 +95,8 @@ class ApiKeyAdmin(KeyLimits, BulkPages, ReadOnlyAdmin[ApiKey]):
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        return super().get_queryset(request).defer("metadata")
+        recent = Anomaly.objects.filter(key=OuterRef("pk"), found_at__gt=timezone.now() - RECENT)
+        return super().get_queryset(request).defer("metadata").annotate(is_unusual=Exists(recent))
 
     @column("state", badge=COLOURS)
     def state(self, obj: ApiKey) -> str:
@@ -132,6 +136,14 @@ class ApiKeyAdmin(KeyLimits, BulkPages, ReadOnlyAdmin[ApiKey]):
     @column("counters")
     def limits_used(self, obj: ApiKey) -> str:
         return link_to_list("apikeys_counter", f"subject__exact=key:{obj.pk.hex}", "show")
+
+    @column("unusual", badge={"anomaly": ORANGE})
+    def unusual(self, obj: ApiKey) -> str:
+        return "anomaly" if getattr(obj, "is_unusual", False) else ""
+
+    @column("anomalies")
+    def anomalies_found(self, obj: ApiKey) -> str:
+        return link_to_list("apikeys_anomaly", f"q={obj.pk}", "show")
 
     @column("leaks")
     def leaks_found(self, obj: ApiKey) -> str:

@@ -1,5 +1,6 @@
 """Rows of this app: keys, tiers, grants, counters and the request log."""
 
+from apikeys.models.anomalies import Anomaly, AnomalyRule, KeyHour, KeyNetwork, WatchMark
 from apikeys.models.holds import SettledHold
 from apikeys.models.key import ApiKey, ForeignSecret, KeyType, RetiredSecret
 from apikeys.models.leaks import Leak, LeakOutcome
@@ -12,6 +13,8 @@ from apikeys.models.template import KeyTemplate
 from apikeys.models.usage import DailyUsage, HourlyUsage, LoggedDay, UsageMark
 
 __all__ = [
+    "Anomaly",
+    "AnomalyRule",
     "ApiKey",
     "Counter",
     "DailyUsage",
@@ -20,6 +23,8 @@ __all__ = [
     "Grant",
     "HourlyUsage",
     "IpRule",
+    "KeyHour",
+    "KeyNetwork",
     "KeyTemplate",
     "KeyType",
     "Leak",
@@ -36,4 +41,5 @@ __all__ = [
     "SettledHold",
     "Tier",
     "UsageMark",
+    "WatchMark",
 ]

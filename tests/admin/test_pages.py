@@ -41,7 +41,7 @@ def test_every_model_has_a_page_but_the_log_batches() -> None:
     registered = {label(model) for model in MODELS if model._meta.app_label in ours}
 
     assert registered == {
-        "accounts.Site", "accounts.User", "apikeys.ApiKey", "apikeys.Counter",
+        "accounts.Site", "accounts.User", "apikeys.Anomaly", "apikeys.ApiKey", "apikeys.Counter",
         "apikeys.DailyUsage", "apikeys.Grant", "apikeys.IpRule", "apikeys.KeyTemplate",
         "apikeys.Leak", "apikeys.RequestLog", "apikeys.Tier",
         "events.Event", "events.Mail", "events.Unsubscription", "events.WebhookDelivery",

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from apikeys.gate.scopes import MEMBER_SCOPES, ROLES
 from apikeys.gate.sealed import LIFETIME, PURPOSE, SealedHold, seal
-from apikeys.models import ApiKey, Grant, IpRule, KeyTemplate
+from apikeys.models import Anomaly, ApiKey, Grant, IpRule, KeyTemplate
 from apikeys.requestlog.row import LogRow
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.scopes import holds
@@ -123,6 +123,7 @@ class House:
     token: ExternalToken = field(init=False)
     task: ProvisioningTask = field(init=False)
     films: Films = field(init=False)
+    anomaly: Anomaly = field(init=False)
 
     def __post_init__(self) -> None:
         delete_member(self.gone, actor="test")
@@ -133,6 +134,9 @@ class House:
         )
         self.key = make.key(self.alice).key
         ApiKey.objects.filter(pk=self.key.pk).update(scopes=["keys:read"])
+        self.anomaly = Anomaly.objects.create(
+            key=self.key, rule="rate", hour=timezone.now(), value=2, usual=1, threshold=1
+        )
         self.grant = Grant.objects.create(key=self.key, upstream="echo")
         self.rule = IpRule.objects.create(network="203.0.113.0/24")
         KeyTemplate.objects.create(slug="laptop", scopes=["keys:read"])
@@ -152,6 +156,7 @@ class House:
             f"{ADMIN}users/": self.alice.pk, f"{KEYS}/": self.key.pk,
             f"{ADMIN}grants/": self.grant.pk, f"{ADMIN}ip-rules/": self.rule.pk,
             f"{ADMIN}provisioning-tasks/": self.task.pk,
+            f"{ADMIN}anomalies/": self.anomaly.pk,
             f"{ADMIN}prices/": self.price.pk, f"{ADMIN}logs/": self.call.id,
             f"{OFFERS}targets/": self.target.credentials.get().pk,
             f"{OFFERS}models/": self.model.pk, f"{TOKENS}/": self.token.pk,

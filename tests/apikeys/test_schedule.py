@@ -103,6 +103,7 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
     assert entries == {
         PURGE: crontab("0", "3"), ROTATIONS: crontab("15", "3"),
         "apikeys.tasks.roll_up_usage": crontab("15"),
+        "apikeys.tasks.detect_anomalies": crontab("*/5"),
         "apikeys.tasks.roll_up_late_usage": crontab("25", "1"),
         "apikeys.tasks.purge_request_logs": crontab("0", "2"),
         "apikeys.tasks.make_log_partitions": crontab("40", "0"),

@@ -1,0 +1,120 @@
+"""What anomalies are judged by, summed as it happens: each call of the log is read once by the time
+it was made, and once more when its hour is rolled up, for those that were written late.
+
+Only our own names are formatted into statements; values are always parameters.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db import connection
+
+from apikeys.models import HourlyUsage, KeyHour, KeyNetwork, WatchMark
+from apikeys.requestlog.row import TABLE as LOG
+from apikeys.usage.rollup import RECENT, read_mark
+from apikeys.usage.spans import HOUR, hour_of
+
+LAG: Final = timedelta(seconds=5)  # gateways write their rows every quarter of a second
+FORGOTTEN: Final = timedelta(days=31)  # networks that a key was not seen from
+BATCH: Final = 10_000
+HOURS: Final = KeyHour._meta.db_table
+NETWORKS: Final = KeyNetwork._meta.db_table
+USAGE: Final = HourlyUsage._meta.db_table
+
+CALLS: Final = f"""
+WITH calls AS MATERIALIZED (
+    SELECT key_id, date_trunc('hour', ts, 'UTC') AS hour,
+           network(set_masklen(client_address,
+                   CASE family(client_address) WHEN 4 THEN 24 ELSE 48 END))::text AS network,
+           min(ts) AS first, max(ts) AS last, count(*) AS requests,
+           count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS failures,
+           coalesce(sum(cost_micro), 0)::bigint AS cost_micro
+      FROM {LOG} WHERE ts >= %(start)s AND ts < %(end)s AND key_id IS NOT NULL
+     GROUP BY 1, 2, 3
+)"""  # noqa: S608  our names
+SEEN: Final = f"""
+INSERT INTO {NETWORKS} AS known (key_id, network, first_seen, last_seen)
+SELECT key_id, network, min(first), max(last) FROM calls WHERE network IS NOT NULL
+ GROUP BY key_id, network ORDER BY key_id, network
+ON CONFLICT (key_id, network) DO UPDATE
+   SET first_seen = least(known.first_seen, EXCLUDED.first_seen),
+       last_seen = greatest(known.last_seen, EXCLUDED.last_seen)
+"""  # noqa: S608  our name
+ADD: Final = f"""{CALLS}, seen AS ({SEEN})
+INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, cost_micro)
+SELECT key_id, hour, sum(requests), sum(failures), sum(cost_micro) FROM calls
+ GROUP BY key_id, hour ORDER BY key_id, hour
+ON CONFLICT (key_id, hour) DO UPDATE
+   SET requests = known.requests + EXCLUDED.requests,
+       failures = known.failures + EXCLUDED.failures,
+       cost_micro = known.cost_micro + EXCLUDED.cost_micro
+"""  # noqa: S608  our names
+SEE: Final = f"{CALLS} {SEEN}"
+TAKE_OVER: Final = f"""
+INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, cost_micro)
+SELECT key_id, period_start, sum(total_requests)::bigint,
+       coalesce(sum(total_requests) FILTER (WHERE status BETWEEN 400 AND 499), 0)::bigint,
+       sum(cost_micro)::bigint
+  FROM {USAGE} WHERE period_start >= %(start)s AND period_start < %(end)s AND key_id IS NOT NULL
+ GROUP BY key_id, period_start ORDER BY key_id, period_start
+ON CONFLICT (key_id, hour) DO UPDATE
+   SET requests = EXCLUDED.requests, failures = EXCLUDED.failures,
+       cost_micro = EXCLUDED.cost_micro
+ WHERE (known.requests, known.failures, known.cost_micro)
+    IS DISTINCT FROM (EXCLUDED.requests, EXCLUDED.failures, EXCLUDED.cost_micro)
+"""  # noqa: S608  our names
+
+
+class Gathered(NamedTuple):
+    """The hours whose sums may have changed: ``first`` up to, and with, ``last``."""
+
+    first: datetime
+    last: datetime
+
+
+def gather(now: datetime, history: timedelta) -> Gathered:
+    """In a transaction, which holds the mark. Both steps are bounded: new calls of at most two
+    hours (what was missed longer ago comes with its roll-up), and rolled-up hours."""
+    mark = lock_mark(now, history)
+    end = now - LAG
+    start = max(mark.gathered_until, hour_of(end) - HOUR)
+    if start < end:
+        execute(ADD, start=start, end=end)
+        mark.gathered_until = end
+    first = take_over(mark, now)
+    mark.save(update_fields=["gathered_until", "exact_until"])
+    return Gathered(min(first, hour_of(start)), hour_of(now))
+
+
+def take_over(mark: WatchMark, now: datetime) -> datetime:
+    """Hours that are rolled up by now, and recent ones once more: late rows change those too. The
+    first of the recent ones."""
+    rolled = min(read_mark(), hour_of(now))
+    recent = rolled - RECENT
+    if rolled > mark.exact_until:
+        late = max(mark.exact_until, recent)
+        execute(SEE, start=late, end=rolled)
+    execute(TAKE_OVER, start=min(mark.exact_until, recent), end=rolled)
+    mark.exact_until = max(mark.exact_until, rolled)
+    return max(recent, hour_of(now) - RECENT - HOUR)
+
+
+def lock_mark(now: datetime, history: timedelta) -> WatchMark:
+    """Until the transaction ends nobody else gathers. The first run begins with what the usage
+    knows."""
+    fresh = WatchMark(gathered_until=hour_of(now), exact_until=hour_of(now - history))
+    WatchMark.objects.bulk_create([fresh], ignore_conflicts=True)
+    return WatchMark.objects.select_for_update().get()
+
+
+def forget(now: datetime, history: timedelta) -> None:
+    """What is no history any more, a batch of each at a time."""
+    old_hours = KeyHour.objects.filter(hour__lt=now - history - HOUR)
+    KeyHour.objects.filter(pk__in=old_hours.values("pk")[:BATCH]).delete()
+    unseen = KeyNetwork.objects.filter(last_seen__lt=now - FORGOTTEN)
+    KeyNetwork.objects.filter(pk__in=unseen.values("pk")[:BATCH]).delete()
+
+
+def execute(statement: str, **values: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
