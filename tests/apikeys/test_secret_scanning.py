@@ -155,6 +155,7 @@ def test_the_signature_is_over_the_raw_bytes(signer: Signer) -> None:
     other = json.dumps(json.loads(body), indent=1).encode()
 
     assert send(signer, body=other, **signed).status_code == 400
+    assert send(signer, body=body + b"\n", **signed).status_code == 400
     assert send(signer, body=body).status_code == 200
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from apikeys.leaks import origins
 from apikeys.leaks.signature import BadKeysError, is_signed, read_keys
@@ -44,6 +46,24 @@ def test_it_verifies_what_githubs_documentation_shows() -> None:
 def test_what_is_no_list_of_keys_is_not_read(document: Any) -> None:
     with pytest.raises(BadKeysError):
         read_keys(document)
+
+
+def pem_of(private: Any) -> str:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return str(private.public_key().public_bytes(serialization.Encoding.PEM, form), "ascii")
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP256K1()),
+        ed25519.Ed25519PrivateKey.generate(),
+    ],
+    ids=["P-384", "secp256k1", "Ed25519"],
+)  # fmt: skip
+def test_keys_of_another_kind_are_not_read(private: Any) -> None:
+    with pytest.raises(BadKeysError):
+        read_keys({"public_keys": [{"key_identifier": "a", "key": pem_of(private)}]})
 
 
 class Clock:
