@@ -37,7 +37,7 @@ class AnomalyAdmin(ReadOnlyAdmin[Anomaly]):
     paginator = InfinitePaginator
     show_full_result_count = False
     fields = [
-        ("of_key", "holder"), ("what", "hour"), ("found", "normally", "bound"),
+        ("of_key", "holder"), ("rule", "hour"), ("found", "normally", "bound"),
         ("found_at", "ended"), "calls",
     ]  # fmt: skip
 

@@ -32,7 +32,7 @@ class LeakAdmin(ReadOnlyAdmin[Leak]):
     show_full_result_count = False
     fields = [
         ("of_key", "holder"), ("origin", "source"), "whole_place",
-        ("became", "found_at"), "told_at",
+        ("outcome", "found_at"), "told_at",
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Leak]:

@@ -80,11 +80,12 @@ class Reporter:
             self.err.write("\r\x1b[K")
 
     def sums(self) -> str:
-        what = "objects" if self.scan.history else "files"
+        what = "object" if self.scan.history else "file"
+        many = "" if self.scan.sources == 1 else "s"
         size = self.scan.searcher.done / 1_000_000
         found = sum(self.found.values())
         unread = f", {self.faults:,} unreadable" if self.faults else ""
-        return f"{self.scan.sources:,} {what}, {size:,.1f} MB, {found:,} found{unread}"
+        return f"{self.scan.sources:,} {what}{many}, {size:,.1f} MB, {found:,} found{unread}"
 
 
 def document(finding: Finding) -> dict[str, Any]:

@@ -52,3 +52,11 @@ def test_the_page_of_a_key_leads_there(watched: House, root: Client) -> None:
 def test_the_dashboard_counts_fresh_ones(watched: House, root: Client) -> None:
     assert "Anomalies" in root.get("/admin/").content.decode()
     assert "Anomalies" not in clerk("view_apikey").get("/admin/").content.decode()
+
+
+def test_its_own_page_tells_the_rule_and_the_figures(watched: House, root: Client) -> None:
+    text = root.get(change(Anomaly, Anomaly.objects.get(rule="rate").pk)).content.decode()
+
+    for word in ("unusual rate", "5,210 calls", f"key_id__exact={watched.claimed.pk}"):
+        assert word in text
+    assert "(&#x27;" not in text

@@ -32,6 +32,8 @@ def test_its_page_tells_the_whole_place(leaked: House, root: Client) -> None:
     text = root.get(change(Leak, Leak.objects.get().pk)).content.decode()
 
     assert "y" * 200 in text
+    assert "quarantined" in text
+    assert "(&#x27;" not in text
     assert "<b>x</b>" not in text
 
 
