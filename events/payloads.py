@@ -25,7 +25,6 @@ from events.shapes import (
     Field,
     Fields,
     list_of,
-    object_schema,
     one_of,
     record_of,
 )
@@ -225,17 +224,6 @@ PAYLOADS: Final[dict[Kind, Fields]] = {
 }  # fmt: skip
 
 
-def schema_of(kind: Kind) -> dict[str, Any]:
-    """Of all that is kept with an event of this kind."""
-    return object_schema(PAYLOADS[kind])
-
-
-def told_schema_of(kind: Kind) -> dict[str, Any]:
-    """Of what a webhook is told of it, beside its id, actor and subject."""
-    open_fields = {name: field for name, field in PAYLOADS[kind].items() if not field.private}
-    return object_schema(open_fields)
-
-
 def told(kind: Kind, details: Mapping[str, Any]) -> dict[str, Any]:
     """What of the details may leave. What no schema names does not."""
     known = PAYLOADS[kind]
@@ -247,20 +235,3 @@ def plain(value: Any) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return str(value)
-
-
-def document() -> dict[str, Any]:
-    """All of them. What is marked ``x-private`` no webhook tells."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Details of momentry's events",
-        "$defs": {kind.value: marked(kind) for kind in sorted(Kind)},
-    }
-
-
-def marked(kind: Kind) -> dict[str, Any]:
-    schema = schema_of(kind)
-    for name, field in PAYLOADS[kind].items():
-        if field.private:
-            schema["properties"][name] = {**field.schema, "x-private": True}
-    return schema

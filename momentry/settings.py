@@ -11,6 +11,7 @@ from momentry.database import database
 from momentry.purges import read_purges
 from momentry.schedule import BEAT as CELERY_BEAT_SCHEDULE  # noqa: F401  Celery reads it
 from momentry.smtp import mail_settings, staff_addresses
+from momentry.theme import UNFOLD  # noqa: F401  the web admin's theme reads it
 from momentry.watching import read_watching
 from provisioning.sftpgo.config import read_sftpgo
 
@@ -242,16 +243,6 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "momentry.beat:Scheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-UNFOLD = {
-    "SITE_TITLE": "momentry",
-    "SITE_HEADER": "momentry",
-    "SITE_SYMBOL": "key",
-    "SITE_URL": None,
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "momentry.dashboard.dashboard",
-    "SIDEBAR": {"navigation": "momentry.navigation.sidebar"},
-}
 
 # One JSON object per line, scrubbed of secrets, the same in every process.
 LOGGING_CONFIG = "momentry.common.logs.configure_django"

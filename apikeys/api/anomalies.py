@@ -13,8 +13,8 @@ from rest_framework.viewsets import GenericViewSet
 
 from apikeys.api import reference as ref
 from apikeys.api.filters import NoFilters, read_filters
-from apikeys.api.usageforms import Instant
 from apikeys.models import Anomaly, AnomalyRule
+from momentry.common.filters import Instant
 from momentry.common.pagination import CursorPage
 
 PAGING: Final = frozenset({"limit", "cursor"})

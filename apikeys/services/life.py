@@ -36,9 +36,7 @@ def enable_key(key: ApiKey, *, maker: Maker) -> bool:
 
 
 @transaction.atomic
-def quarantine_key(
-    key: ApiKey, *, actor: str, reason: str = "", tells_owner: bool = True
-) -> bool:
+def quarantine_key(key: ApiKey, *, actor: str, reason: str = "", tells_owner: bool = True) -> bool:
     """End a key that leaked, with all its secrets, and tell its owner. There is no way back: issue
     another one. ``tells_owner``: False where the caller's own letter says more.
     False when it was quarantined already; conflict when it was revoked."""

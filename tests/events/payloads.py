@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from events.kinds import Kind
 from events.models import Event
-from events.payloads import PAYLOADS, schema_of
+from events.payloads import PAYLOADS
+from events.schemas import schema_of
 
 
 @cache

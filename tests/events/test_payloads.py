@@ -12,7 +12,8 @@ from jsonschema import Draft202012Validator
 
 from events.kinds import Kind
 from events.models import Event
-from events.payloads import PAYLOADS, plain, schema_of, told, told_schema_of
+from events.payloads import PAYLOADS, plain, told
+from events.schemas import schema_of, told_schema_of
 from events.services import record
 from tests.docs.pages import page
 from tests.events.payloads import errors, watched

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from events.payloads import document
+from events.schemas import document
 
 
 class Command(BaseCommand):
