@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,6 @@ from tests.docs.pages import page
 
 BODY = '{"type":"member:updated","data":{"of":"王 & \\"ß\\""}}'.encode()
 SECRET, OTHER = make.webhook_secret(1), make.webhook_secret(2)
-NOW = int(time.time())
 SIGNED = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
@@ -56,34 +54,38 @@ LANGUAGES: dict[str, Callable[..., list[str]]] = {
 }  # fmt: skip
 
 
-def signed(*secrets: str, now: int = NOW) -> dict[str, str]:
+def signed(*secrets: str, later: int = 0) -> dict[str, str]:
+    """``later``: seconds from now."""
+    now = int(time.time()) + later
     headers = headers_of(uuid.uuid4(), BODY, [key_of(each) for each in secrets], now)
     return {name: headers[name] for name in SIGNED}
 
 
-CASES: dict[str, tuple[dict[str, Any], bytes, str]] = {
-    "ours": (signed(SECRET), BODY, "True"),
-    "while a secret is exchanged": (signed(OTHER, SECRET), BODY, "True"),
-    "another's": (signed(OTHER), BODY, "False"),
-    "another body": (signed(SECRET), BODY + b" ", "False"),
-    "another id": (signed(SECRET) | {"webhook-id": "x"}, BODY, "False"),
-    "too old": (signed(SECRET, now=NOW - 400), BODY, "False"),
-    "of the future": (signed(SECRET, now=NOW + 400), BODY, "False"),
-    "nothing": (signed(SECRET) | {"webhook-signature": ""}, BODY, "False"),
-    "a prefix": (
-        signed(SECRET) | {"webhook-signature": signed(SECRET)["webhook-signature"][:-4]},
-        BODY,
-        "False",
-    ),
+def a_prefix() -> dict[str, str]:
+    headers = signed(SECRET)
+    return headers | {"webhook-signature": headers["webhook-signature"][:-4]}
+
+
+# Signed as the test runs: collected long before, they would be too old.
+CASES: dict[str, tuple[Callable[[], dict[str, str]], bytes, str]] = {
+    "ours": (lambda: signed(SECRET), BODY, "True"),
+    "while a secret is exchanged": (lambda: signed(OTHER, SECRET), BODY, "True"),
+    "another's": (lambda: signed(OTHER), BODY, "False"),
+    "another body": (lambda: signed(SECRET), BODY + b" ", "False"),
+    "another id": (lambda: signed(SECRET) | {"webhook-id": "x"}, BODY, "False"),
+    "too old": (lambda: signed(SECRET, later=-400), BODY, "False"),
+    "of the future": (lambda: signed(SECRET, later=400), BODY, "False"),
+    "nothing": (lambda: signed(SECRET) | {"webhook-signature": ""}, BODY, "False"),
+    "a prefix": (a_prefix, BODY, "False"),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_snippet_takes_what_is_ours_and_nothing_else(language, case, tmp_path):
-    headers, body, wanted = CASES[case]
+    make_headers, body, wanted = CASES[case]
     (tmp_path / "body").write_bytes(body)
-    command = LANGUAGES[language](SECRET, headers, tmp_path / "body")
+    command = LANGUAGES[language](SECRET, make_headers(), tmp_path / "body")
     assert shutil.which(command[0]), f"{command[0]} is needed to run what the page says"
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
