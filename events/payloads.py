@@ -204,7 +204,7 @@ PAYLOADS: Final[dict[Kind, Fields]] = {
         "accepted": COUNT.maybe(), "events": list_of(ID).maybe(), "restarted_behind": COUNT.maybe(),
     },
     Kind.WEBHOOK_CREATED: HOOK,
-    Kind.WEBHOOK_UPDATED: {"fields": NAMES},
+    Kind.WEBHOOK_UPDATED: SEALED,
     Kind.WEBHOOK_DELETED: HOOK,
     Kind.WEBHOOK_ROTATED: {"grace_seconds": COUNT},
     Kind.WEBHOOK_ENABLED: NOTHING,

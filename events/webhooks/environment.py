@@ -10,12 +10,13 @@ from django.utils import timezone
 from events.hookmodels import DisabledFor, WebhookEndpoint
 from events.kinds import Kind
 from events.webhooks.config import GivenEndpoint
+from events.webhooks.facts import facts, host_of
 from events.webhooks.filters import ALL
 from events.webhooks.services import (
     GRACE,
-    host_of,
     keep,
     note,
+    note_change,
     note_switch,
     replace_secret,
     switch,
@@ -63,6 +64,7 @@ def follow(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
     if is_back := row.disabled_for == DisabledFor.UNSET:
         switch(row, timezone.now())
     fields = []
+    was = facts(row, ("secret", "url"))
     if row.url != given.url:
         row.url = given.url
         row.succeeded_at = row.failed_at = row.failing_since = None
@@ -72,8 +74,7 @@ def follow(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
         fields.append("secret")
     if fields or is_back:
         keep(row)
-    if fields:
-        note(Kind.WEBHOOK_UPDATED, row, ACTOR, fields=fields)
+    note_change(row, ACTOR, {name: was[name] for name in sorted(fields)})
     if is_back:
         note_switch(row, ACTOR)
     return bool(fields) or is_back

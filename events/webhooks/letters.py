@@ -4,7 +4,8 @@ from events import audience, letters, mail
 from events.hookmodels import WebhookEndpoint
 from events.mail import Letter
 from events.models import Mail
-from events.webhooks.services import host_of, whom_it_concerns
+from events.webhooks.facts import host_of
+from events.webhooks.services import whom_it_concerns
 
 TEMPLATE = "webhook_disabled"
 PERMISSION = "events.view_webhookendpoint"

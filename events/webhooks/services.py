@@ -14,6 +14,7 @@ from django.utils import timezone
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
 from events.services import record
+from events.webhooks.facts import facts, host_of
 from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.crypto.generate import webhook_secret
 from momentry.common.egress.allowed import plain_name
@@ -76,6 +77,7 @@ def change_endpoint(
         is_switched = wanted.get("is_active", found.is_active) != found.is_active
         if not changed and not is_switched:
             return found
+        before = facts(found, changed)
         for name, value in changed.items():
             setattr(found, name, value)
         found.full_clean(exclude=UNSEEN | (set(FIELDS) - set(changed)))
@@ -84,7 +86,9 @@ def change_endpoint(
         if is_switched:
             switch(found, timezone.now())
         keep(found)
-        note_change(found, actor, sorted(changed), is_switched=is_switched)
+        note_change(found, actor, before)
+        if is_switched:
+            note_switch(found, actor)
     return found
 
 
@@ -100,11 +104,11 @@ def switch(row: WebhookEndpoint, now: datetime) -> None:
         row.disabled_at, row.disabled_for, row.failing_since = None, "", None
 
 
-def note_change(row: WebhookEndpoint, actor: str, fields: list[str], *, is_switched: bool) -> None:
-    if fields:
-        note(Kind.WEBHOOK_UPDATED, row, actor, fields=fields)
-    if is_switched:
-        note_switch(row, actor)
+def note_change(row: WebhookEndpoint, actor: str, before: Mapping[str, Any]) -> None:
+    """``before``: the facts that were to be changed."""
+    if before:
+        after = facts(row, before)
+        note(Kind.WEBHOOK_UPDATED, row, actor, fields=list(before), before=before, after=after)
 
 
 def note_switch(row: WebhookEndpoint, actor: str) -> None:
@@ -221,11 +225,6 @@ def refuse_inside(url: str) -> None:
     except PeerError as error:
         if error.step is Step.EGRESS:
             raise ValidationError({"url": str(error)}) from None
-
-
-def host_of(url: str) -> str:
-    """What an event tells: a path can be as good as a password."""
-    return urlsplit(url).netloc
 
 
 def subject(row: WebhookEndpoint) -> str:

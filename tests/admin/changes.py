@@ -18,7 +18,9 @@ from django_celery_beat.models import (
 
 from accounts.models import Site, User
 from apikeys.models import ApiKey, Grant, IpRule, KeyTemplate, Tier
+from events.hookmodels import WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
+from events.mailmodels import Unsubscription
 from events.models import Mail
 from provisioning.models import ExternalToken, ProvisioningTask, WakeUp
 from proxy.models import Price, Target, TargetCredential, Upstream, UpstreamModel
@@ -26,10 +28,12 @@ from tests import make
 from tests.admin.conftest import House
 from tests.admin.readied import (
     CRONTAB,
+    HOOK,
     RULE,
     SITE,
     asked_for,
     bobs_grant,
+    called_off,
     cancelled,
     crontab,
     dead,
@@ -45,6 +49,7 @@ from tests.admin.readied import (
     pending,
     priced,
     suspended,
+    switched_off,
     task,
     task_form,
     two_secrets,
@@ -198,6 +203,18 @@ CHANGES: Final[dict[type[Model], dict[str, Doing]]] = {
     ProvisioningTask: done_to(dead, Kind.PROVISIONING_RETRIED, "retry_selected", "retry_this"),
     WakeUp: done_to(asked_for, Kind.WAKEUP_RETRIED, "look_again"),
     Mail: done_to(failed, Kind.MAIL_RETRIED, "retry_selected", "retry_this"),
+    Unsubscription: done_to(called_off, Kind.MEMBER_SUBSCRIBED, "want_selected"),
+    WebhookEndpoint: {
+        ADD: Doing(Kind.WEBHOOK_CREATED, data=given(**HOOK)),
+        CHANGE: Doing(Kind.WEBHOOK_UPDATED, first(WebhookEndpoint), given(**HOOK)),
+        DELETE: Doing(Kind.WEBHOOK_DELETED, first(WebhookEndpoint)),
+        **done_to(first(WebhookEndpoint), Kind.WEBHOOK_PING, "ping_this"),
+        **done_to(first(WebhookEndpoint), Kind.WEBHOOK_ROTATED, "rotate_this"),
+        **done_to(first(WebhookEndpoint), Kind.WEBHOOK_DISABLED, "disable_this"),
+        **done_to(switched_off, Kind.WEBHOOK_ENABLED, "enable_this"),
+    },
+    WebhookDelivery: done_to(first(WebhookDelivery), Kind.WEBHOOK_REDELIVERED,
+                             "redeliver_selected", "redeliver_this"),
     Video: {
         **done_to(lambda house: house.video, Kind.VIDEO_REASSIGNED, "reassign_selected",
                   "reassign_this", data=given(owner="alice", anyway="on")),
@@ -262,5 +279,6 @@ CHANGES: Final[dict[type[Model], dict[str, Doing]]] = {
 EXEMPT: Final[dict[tuple[type[Model], str], str]] = {
     (User, "set_password"): "leads to Django's own page (test_staff_recorded)",
     (User, "password_link_this"): "needs SFTPGo (tests of claims)",
+    (Mail, "preview"): "shows letters with sample data",
     (ExternalToken, "verify_this"): "asks a server; what the answer changes is an event",
 }

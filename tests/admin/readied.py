@@ -8,12 +8,18 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from accounts.models import Site, Status, User
 from apikeys.models import ApiKey, Grant
+from events.hookmodels import WebhookEndpoint
+from events.mailmodels import Unsubscription
 from events.models import Mail
+from events.topics import Topic
+from events.unsubscribing import Subscription, unsubscribe
+from events.webhooks.services import set_active
 from provisioning.models import ProvisioningTask, TaskState, WakeUp
 from provisioning.services.members import delete_member, suspend_member
 from proxy.models import Price, Upstream, UpstreamModel
 from tests import make
 from tests.admin.conftest import House
+from tests.events import hooks
 from videos.models import ProcessingJob, Video
 from videos.services import jobs, library
 
@@ -47,6 +53,17 @@ def disabled(house: House) -> ApiKey:
 def failed(house: House) -> Mail:
     Mail.objects.update(failed_at=timezone.now())
     return Mail.objects.order_by("id")[0]
+
+
+def called_off(house: House) -> Unsubscription:
+    unsubscribe(Subscription(house.bob.pk, Topic.EXPIRY), actor="test")
+    return Unsubscription.objects.get()
+
+
+def switched_off(_: House) -> WebhookEndpoint:
+    row = WebhookEndpoint.objects.get()
+    set_active(row, False, actor="test")
+    return row
 
 
 def dead(_: House) -> ProvisioningTask:
@@ -102,6 +119,7 @@ CRONTAB: Final = {
     "timezone": "UTC",
 }  # fmt: skip
 SITE: Final = {"name": "blog", "url": "https://blog.example.org/"}
+HOOK: Final = {"url": hooks.PUBLIC, "description": "the blog", "kinds": "apikey:*"}
 RULE: Final = {"network": "203.0.113.0/24", "kind": "block", "note": "", "expires_at_0": ""}
 
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from events.models import Event
-from momentry.admin import TASK_ACTIONS
+from momentry.jobpages import TASK_ACTIONS
 from tests.admin.changes import CHANGES, EXEMPT, FORMS, YES
 from tests.admin.conftest import House, staff
 from tests.admin.pages import button, changelist, name, pages

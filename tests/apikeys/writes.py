@@ -12,6 +12,7 @@ from tests.apikeys.roles import ADMIN, KEYS, OFFERS, TOKENS, House, Route
 USERS: Final = f"{ADMIN}users"
 CREDENTIALS: Final = f"{OFFERS}targets/{{target_id}}/credentials"
 MINE: Final = "/api/v1/me/keys"
+HOOKS: Final = f"{ADMIN}webhooks"
 VIDEOS, JOBS, UPLOADS = "/api/v1/videos/{id}", "/api/v1/jobs/{id}", "/api/v1/uploads"
 
 RECORDED: Final[dict[str, Kind]] = {
@@ -86,6 +87,14 @@ RECORDED: Final[dict[str, Kind]] = {
     "POST /api/v1/register": Kind.VIDEO_REGISTERED,
     f"POST {UPLOADS}/{{id}}/commit": Kind.VIDEO_REGISTERED,
     "POST /api/v1/hooks/sftpgo": Kind.VIDEO_REGISTERED,
+    f"POST {HOOKS}": Kind.WEBHOOK_CREATED,
+    f"PATCH {HOOKS}/{{id}}": Kind.WEBHOOK_UPDATED,
+    f"DELETE {HOOKS}/{{id}}": Kind.WEBHOOK_DELETED,
+    f"POST {HOOKS}/{{id}}/rotate-secret": Kind.WEBHOOK_ROTATED,
+    f"POST {HOOKS}/{{id}}/ping": Kind.WEBHOOK_PING,
+    f"POST {ADMIN}deliveries/{{id}}/redeliver": Kind.WEBHOOK_REDELIVERED,
+    "PATCH /api/v1/me/letters": Kind.MEMBER_UNSUBSCRIBED,
+    f"PATCH {USERS}/{{id}}/letters": Kind.MEMBER_UNSUBSCRIBED,
 }
 LOGGED: Final = "a call like any other: the request log and the counters have it"
 AT_WORK: Final = "a step of a job: its row says who has it; how the job ends is an event"
@@ -108,6 +117,8 @@ EXEMPT: Final[dict[str, str]] = {
 BODIES: Final[dict[str, dict[str, Any]]] = {
     f"PATCH {CREDENTIALS}/{{id}}": {"label": "other"},
     f"PATCH {OFFERS}models/{{id}}": {"sent_as": "other"},
+    "PATCH /api/v1/me/letters": {"expiry": False},
+    f"PATCH {USERS}/{{id}}/letters": {"expiry": False},
     "POST /api/v1/hooks/sftpgo": {
         "action": "upload", "username": "nobody", "virtual_path": "/a.mp4", "path": "/d/a.mp4",
         "file_size": 5, "status": 1, "timestamp": 1_700_000_000_000_000_000,

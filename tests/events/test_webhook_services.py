@@ -1,6 +1,7 @@
 """Endpoints are made, changed, rotated, switched and forgotten; addresses inside are never saved
 (SSR-01, SSR-03); the one of the environment follows its variables."""
 
+import json
 from datetime import timedelta
 from ipaddress import ip_network
 
@@ -110,6 +111,20 @@ def test_a_change_is_an_event_and_a_version_and_nothing_is_neither():
 
     assert (same.version, changed.version, changed.kinds) == (1, 2, ["apikey:*"])
     assert kinds_of(row) == ["webhook:created", "webhook:updated"]
+
+
+def test_a_change_says_what_was_and_of_a_url_only_the_host():
+    row = endpoint("http://1.1.1.1/hook/token-7").endpoint
+
+    services.change_endpoint(
+        row.pk, {"kinds": ["apikey:*"], "url": "http://8.8.8.8/hook/token-8"}, actor=ACTOR
+    )
+
+    told = json.loads(Event.objects.get(kind="webhook:updated").details or "")
+    assert told == {
+        "fields": ["kinds", "url"], "before": {"kinds": ["*"], "url": "1.1.1.1"},
+        "after": {"kinds": ["apikey:*"], "url": "8.8.8.8"},
+    }  # fmt: skip
 
 
 def test_an_older_version_is_refused():

@@ -12,7 +12,7 @@ from django.utils.cache import add_never_cache_headers
 from django.views.decorators.debug import sensitive_variables
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from events.hookmodels import DisabledFor, WebhookEndpoint
+from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.webhooks import services
 from momentry.common.errors import MomentryError
 from momentry.common.handlers import messages_of, pointers
@@ -123,6 +123,13 @@ class WebhookEndpointAdmin(RefusalsShown[WebhookEndpoint], StaffAdmin[WebhookEnd
         except ValidationError as error:
             faults = list(pointers(messages_of(error)))
             raise MomentryError("invalid_input", errors=faults) from None
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Its deliveries go with it, and may be very many: they are counted, not listed. Nobody may
+        delete one of them alone."""
+        count = WebhookDelivery.objects.filter(endpoint__in=objs).count()
+        gone = [*map(str, objs), f"{count} deliveries"]
+        return gone, {"deliveries": count}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
         services.delete_endpoint(obj.pk, actor=actor_of(request))

@@ -1,0 +1,17 @@
+"""What an event says of an endpoint: the secret never, and of a URL only the host."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from events.hookmodels import WebhookEndpoint
+
+
+def host_of(url: str) -> str:
+    """A path can be as good as a password."""
+    return urlsplit(url).netloc
+
+
+def facts(row: WebhookEndpoint, names: Iterable[str]) -> dict[str, Any]:
+    values = {"url": host_of(row.url), "description": row.description, "kinds": row.kinds}
+    return {name: values.get(name) for name in sorted(names)}
