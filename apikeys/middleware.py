@@ -35,7 +35,7 @@ API = "/api/v1/"
 OPEN = ("/api/v1/webhooks/",)
 DENIED = (401, 403)  # of a key that the gate admitted and Django then refused: not used
 SCOPE_KEY = "momentry.decision"
-UNSIGNED = "signature_invalid"
+UNLOGGED = {"signature_invalid", "permission_denied", "csrf_failed"}
 Response = Callable[[HttpRequest], HttpResponse]
 
 
@@ -56,14 +56,13 @@ class ApiKeyMiddleware:
         return for_gateway(request, self.serve(request, decision.verdict))
 
     def pass_on(self, request: HttpRequest) -> HttpResponse:
-        """What asks for no key. The gateway has a log row of a webhook that nobody signed; without
-        one the refusal is noted here."""
+        """What asks for no key. Who is refused all the same is noted here where the gateway has no
+        log row of it."""
         response = self.get_response(request)
-        if FROM_GATEWAY in request.headers:
-            return for_gateway(request, response)
-        if isinstance(response, ProblemResponse) and response.code == UNSIGNED:
-            refusals.note(UNSIGNED, address=str(request.META.get("REMOTE_ADDR", "")))
-        return response
+        is_refused = isinstance(response, ProblemResponse) and response.code in UNLOGGED
+        if is_refused and not is_logged(request):
+            note_refusal(request, cast("ProblemResponse", response).code)
+        return for_gateway(request, response) if FROM_GATEWAY in request.headers else response
 
     def decide(self, request: HttpRequest) -> HttpResponse:
         """No gateway in front: the gate is asked here, and the row is written here."""
@@ -92,6 +91,18 @@ class ApiKeyMiddleware:
             return problem_response(refusal)
         cast("GatedRequest", request).access = access_of(verdict)
         return with_limits(self.get_response(request), verdict)
+
+
+def is_logged(request: HttpRequest) -> bool:
+    """Does the gateway keep a row (proxy.gateway.record)? It goes by the path as it was sent."""
+    sent = getattr(request, "scope", {}).get("raw_path") or request.path.encode()
+    return FROM_GATEWAY in request.headers and bytes(sent).startswith(API.encode())
+
+
+def note_refusal(request: HttpRequest, code: str) -> None:
+    address = str(request.META.get("REMOTE_ADDR", ""))
+    # Only staff have sessions; this one is read only now. Views without users leave None.
+    refusals.note(code, address=address, staff=getattr(request.user, "pk", None))
 
 
 def is_judged(path: str) -> bool:

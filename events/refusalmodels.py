@@ -13,6 +13,7 @@ class Refusal(models.Model):
     client_address = models.GenericIPAddressField(null=True)
     key_id = models.UUIDField(null=True)
     member_id = models.UUIDField(null=True)
+    staff_id = models.UUIDField(null=True)
     count = models.PositiveBigIntegerField(default=1)
 
     class Meta:
@@ -23,14 +24,15 @@ class Refusal(models.Model):
 
 
 class RefusalTally(models.Model):
-    """Refusals of one code, network and key in one hour. ``count`` and what stands beside it are
-    of those that no event tells yet."""
+    """Refusals of one code, network, key and staff in one hour. ``count`` and what stands beside it
+    are of those that no event tells yet."""
 
     hour = models.DateTimeField()
     code = models.CharField(max_length=40)
     network = models.CharField(max_length=43, blank=True, help_text="Empty: of several, or none.")
     key_id = models.UUIDField(null=True)
     member_id = models.UUIDField(null=True)
+    staff_id = models.UUIDField(null=True)
     count = models.PositiveBigIntegerField(default=0)
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
@@ -40,7 +42,7 @@ class RefusalTally(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["hour", "code", "network", "key_id"],
+                fields=["hour", "code", "network", "key_id", "staff_id"],
                 name="refusaltally_once",
                 nulls_distinct=False,
             )

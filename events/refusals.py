@@ -1,5 +1,5 @@
 """Refusals become events, coalesced: the first of an hour is told at once, the others together
-when the hour is over. By code, client's network and key; none is lost, and none is told twice.
+when the hour is over. By code, client's network, key and staff; none is lost, none is told twice.
 
 What a door refuses is written to ``events_refusal`` in the transaction of its request log row (by a
 trigger, apikeys.0015), or by ``note`` where there is no such row. The relay takes rows away in the
@@ -32,13 +32,14 @@ SAMPLES: Final = 5
 TAKE: Final = """
 DELETE FROM events_refusal
  WHERE id IN (SELECT id FROM events_refusal ORDER BY id LIMIT %s)
-RETURNING at, code, request_id, host(client_address), key_id, member_id, count
+RETURNING at, code, request_id, host(client_address), key_id, member_id, staff_id, count
 """
-Place = tuple[datetime, str, str, UUID | None]  # hour, code, network, key
+Who = UUID | None
+Place = tuple[datetime, str, str, Who, Who]  # hour, code, network, key, staff
 
 
-def note(code: str, *, address: str) -> None:
-    """What a door refused that leaves no row in the request log."""
+def note(code: str, *, address: str, staff: Who = None) -> None:
+    """What a door refused that leaves no row in the request log. ``staff``: whose session."""
     known = block_of(address) != UNKNOWN
     current = request_id.current.get()
     Refusal.objects.create(
@@ -46,6 +47,7 @@ def note(code: str, *, address: str) -> None:
         code=code,
         request_id=UUID(current) if current else None,
         client_address=address.partition("%")[0] if known else None,
+        staff_id=staff,
     )
 
 
@@ -72,13 +74,14 @@ def count_all(rows: Iterable[Any]) -> None:
     hours = {hour_of(row[0]) for row in rows}
     tallies = {place_of(each): each for each in RefusalTally.objects.filter(hour__in=hours)}
     changed: dict[Place, RefusalTally] = {}
-    for at, code, request, address, key_id, member_id, count in rows:
-        place = room(tallies, (hour_of(at), code, network_of(address), key_id))
+    for at, code, request, address, key_id, member_id, staff_id, count in rows:
+        place = room(tallies, (hour_of(at), code, network_of(address), key_id, staff_id))
         tally = tallies.get(place)
         if tally is None:
             tally = tallies[place] = RefusalTally(
-                hour=place[0], code=code, network=place[2], key_id=key_id, member_id=member_id
-            )
+                hour=place[0], code=code, network=place[2], key_id=key_id, member_id=member_id,
+                staff_id=staff_id,
+            )  # fmt: skip
         add(tally, at, request, count)
         changed[place] = tally
     for tally in changed.values():
@@ -86,13 +89,13 @@ def count_all(rows: Iterable[Any]) -> None:
 
 
 def room(tallies: dict[Place, RefusalTally], place: Place) -> Place:
-    """Where it is counted: beyond MOST networks with those of all the others. Keys are not so
-    many that they need it."""
-    hour, code, _, key_id = place
-    if key_id is not None or place in tallies:
+    """Where it is counted: beyond MOST networks with those of all the others. Keys and staff are
+    not so many that they need it."""
+    hour, code, _, *known = place
+    if any(known) or place in tallies:
         return place
-    same = sum(other[:2] == (hour, code) and other[3] is None for other in tallies)
-    return place if same < MOST else (hour, code, "", None)
+    same = sum(other[:2] == (hour, code) and not any(other[3:]) for other in tallies)
+    return place if same < MOST else (hour, code, "", None, None)
 
 
 def add(tally: RefusalTally, at: datetime, request: UUID | None, count: int) -> None:
@@ -107,7 +110,7 @@ def add(tally: RefusalTally, at: datetime, request: UUID | None, count: int) -> 
 
 def tell(tally: RefusalTally, now: datetime) -> None:
     """What was not told yet. A key that is known proved itself: it is refused for another cause."""
-    whose = f"key:{tally.key_id.hex}" if tally.key_id else ""
+    whose = whose_of(tally)
     record(
         Kind.AUTH_REFUSED,
         actor=whose or ANONYMOUS,
@@ -122,6 +125,12 @@ def tell(tally: RefusalTally, now: datetime) -> None:
     )
     tally.count, tally.told_at = 0, tally.told_at or now
     tally.save(update_fields=["count", "told_at"])
+
+
+def whose_of(tally: RefusalTally) -> str:
+    if tally.staff_id:
+        return f"staff:{tally.staff_id}"
+    return f"key:{tally.key_id.hex}" if tally.key_id else ""
 
 
 def end_hours(now: datetime) -> None:
@@ -142,4 +151,4 @@ def network_of(address: str | None) -> str:
 
 
 def place_of(tally: RefusalTally) -> Place:
-    return tally.hour, tally.code, tally.network, tally.key_id
+    return tally.hour, tally.code, tally.network, tally.key_id, tally.staff_id

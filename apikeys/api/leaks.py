@@ -78,7 +78,9 @@ class SecretScanning(APIView):
                 },
                 many=True,
             ),
-            **ref.problems("not_found", "bad_request", "body_too_large", "overloaded"),
+            **ref.problems(
+                "signature_invalid", "not_found", "bad_request", "body_too_large", "overloaded"
+            ),
         },
         auth=[],
     )
@@ -116,7 +118,7 @@ def prove_sender(http: HttpRequest, origin: Origin, name: str, signature: str, b
         raise MomentryError("overloaded", detail, retry_after=60) from None
     if key is None or not is_signed(key, signature, body):
         throttle.spend(http, throttle.WEBHOOK_FAILURES, throttle.address_of(http))
-        raise MomentryError("bad_request", "The signature is not valid.")
+        raise MomentryError("signature_invalid")
 
 
 def matches_in(body: bytes, origin: str) -> Iterator[Match]:

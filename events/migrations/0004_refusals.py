@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ("client_address", models.GenericIPAddressField(null=True)),
                 ("key_id", models.UUIDField(null=True)),
                 ("member_id", models.UUIDField(null=True)),
+                ("staff_id", models.UUIDField(null=True)),
                 ("count", models.PositiveBigIntegerField(default=1)),
             ],
             options={"db_table": "events_refusal"},
@@ -45,6 +46,7 @@ class Migration(migrations.Migration):
                 ),
                 ("key_id", models.UUIDField(null=True)),
                 ("member_id", models.UUIDField(null=True)),
+                ("staff_id", models.UUIDField(null=True)),
                 ("count", models.PositiveBigIntegerField(default=0)),
                 ("first_at", models.DateTimeField()),
                 ("last_at", models.DateTimeField()),
@@ -57,7 +59,7 @@ class Migration(migrations.Migration):
             options={
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("hour", "code", "network", "key_id"),
+                        fields=("hour", "code", "network", "key_id", "staff_id"),
                         name="refusaltally_once",
                         nulls_distinct=False,
                     )

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from apikeys.leaks.settings import REPORT
 from apikeys.models import Leak
-from events.models import Event, Mail
+from events.models import Event, Mail, Refusal
 from momentry.common import throttle
 from tests import make
 from tests.apikeys.calls import code
@@ -145,8 +145,11 @@ def test_a_wrong_signature_is_refused_and_does_nothing(
 
     answer = send(signer, found(issued.secret), **{f"HTTP_GITHUB_PUBLIC_KEY_{header}": value})
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid")
     assert code(issued.secret) == ""
+    (refusal,) = Refusal.objects.all()
+    assert (refusal.code, refusal.client_address) == ("signature_invalid", "127.0.0.1")
+    assert str(refusal.request_id) == answer["X-Request-ID"]
 
 
 def test_the_signature_is_over_the_raw_bytes(signer: Signer) -> None:
@@ -154,13 +157,13 @@ def test_the_signature_is_over_the_raw_bytes(signer: Signer) -> None:
     signed = signer.headers(body)
     other = json.dumps(json.loads(body), indent=1).encode()
 
-    assert send(signer, body=other, **signed).status_code == 400
-    assert send(signer, body=body + b"\n", **signed).status_code == 400
+    assert send(signer, body=other, **signed).status_code == 401
+    assert send(signer, body=body + b"\n", **signed).status_code == 401
     assert send(signer, body=body).status_code == 200
 
 
 def test_a_stranger_s_key_of_the_same_name_signs_nothing(signer: Signer) -> None:
-    assert send(Signer(), found("x")).status_code == 400
+    assert send(Signer(), found("x")).status_code == 401
 
 
 def test_who_signs_wrongly_is_slowed_down_and_who_signs_is_not(
@@ -171,7 +174,7 @@ def test_who_signs_wrongly_is_slowed_down_and_who_signs_is_not(
 
     codes = [send(Signer(), found("x")).status_code for _ in range(4)]
 
-    assert codes == [400, 400, 429, 429]
+    assert codes == [401, 401, 429, 429]
     assert send(signer, found("x")).status_code == 200
 
 
