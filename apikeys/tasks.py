@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from apikeys.anomalies import detect
-from apikeys.services import holds, quotanotices, reminders, upkeep
+from apikeys.services import expiry, holds, quotanotices, reminders, upkeep
 from apikeys.usage import partitions, purge, rollup
 from momentry.common.jobs import Daily
 
@@ -62,6 +62,12 @@ def purge_holds() -> str:
 def remind_of_expiry() -> str:
     """Owners of keys that end in 30, 14, 7 or 1 days."""
     return f"Reminded of {reminders.remind_of_expiry(timezone.now(), actor=ACTOR)} keys."
+
+
+@shared_task(base=Daily)
+def tell_expired() -> str:
+    """Keys that reached their end since the last time."""
+    return f"Told that {expiry.tell_expired(timezone.now(), actor=ACTOR)} keys expired."
 
 
 @shared_task(base=Daily)

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     APIKEY_DISABLED = "apikey:disabled"
     APIKEY_ENABLED = "apikey:enabled"
     APIKEY_EXPIRING = "apikey:expiring"
+    APIKEY_EXPIRED = "apikey:expired"
     APIKEY_ROTATED = "apikey:rotated"
     APIKEY_ROTATION_REQUIRED = "apikey:rotation_required"
     APIKEY_REVOKED = "apikey:revoked"

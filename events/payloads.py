@@ -214,6 +214,7 @@ PAYLOADS: Final[dict[Kind, Fields]] = {
     Kind.MEMBER_UNSUBSCRIBED: {"topic": WORD},
     Kind.MEMBER_SUBSCRIBED: {"topic": WORD},
     Kind.APIKEY_EXPIRING: {"days": COUNT, "expires_at": MOMENT},
+    Kind.APIKEY_EXPIRED: {"expires_at": MOMENT},
     Kind.APIKEY_LEAKED: {
         "origin": WORD, "source": TEXT, "where": PRIVATE, "outcome": WORD,
     },

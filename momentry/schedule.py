@@ -34,6 +34,7 @@ BEAT: Final = {
     "expire-uploads": {"task": "videos.tasks.expire_uploads", "schedule": crontab()},
     "purge-deliveries": {"task": "events.tasks.purge_deliveries", "schedule": crontab("0", "5")},
     "rotations-due": {"task": "apikeys.tasks.require_rotations", "schedule": crontab("15", "3")},
+    "expired-keys": {"task": "apikeys.tasks.tell_expired", "schedule": crontab("10")},
     "idempotency": {"task": "momentry.common.tasks.forget_idempotency", "schedule": crontab("20")},
     "claim-links": {"task": "provisioning.tasks.forget_claims", "schedule": crontab("25")},
     "inbox": {"task": "provisioning.tasks.forget_inbox", "schedule": crontab("30")},

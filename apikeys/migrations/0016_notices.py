@@ -38,7 +38,7 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(fields=("key", "days"), name="reminder_once"),
                     models.CheckConstraint(
-                        condition=models.Q(("days__in", (30, 14, 7, 1))),
+                        condition=models.Q(("days__in", (30, 14, 7, 1, 0))),
                         name="reminder_days_known",
                     ),
                 ],

@@ -5,12 +5,14 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 DAYS = (30, 14, 7, 1)
+ENDED = 0  # that it ended was told
+TOLD = (*DAYS, ENDED)
 LEVELS = (80, 95, 100)
 
 
 class ExpiryReminder(models.Model):
     """It was said that the key ends in so many days, and is not said again while the row is there:
-    it goes when the key's end is put off well beyond."""
+    it goes when the key's end is put off well beyond. ENDED: that it did, at ``said_at``."""
 
     key = models.ForeignKey(
         "apikeys.ApiKey", on_delete=models.CASCADE, related_name="expiry_reminders"
@@ -21,7 +23,7 @@ class ExpiryReminder(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["key", "days"], name="reminder_once"),
-            models.CheckConstraint(name="reminder_days_known", condition=Q(days__in=DAYS)),
+            models.CheckConstraint(name="reminder_days_known", condition=Q(days__in=TOLD)),
         ]
 
     def __str__(self) -> str:

@@ -2,9 +2,11 @@
 
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
 from apikeys import keyformat
 from apikeys.digest import read_peppers
@@ -47,3 +49,12 @@ def own_rows(log_house: Database) -> Iterator[None]:
     empty(log_house)
     with log_house.rows():
         yield
+
+
+@pytest.fixture
+def middle_of_a_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on, far from where a day or a month ends: what a test counts is of one."""
+    real, now = timezone.now, timezone.now()
+    middle = now.replace(day=15, hour=12)
+    later = (middle if middle > now else middle + timedelta(days=31)).replace(day=15) - now
+    monkeypatch.setattr("django.utils.timezone.now", lambda: real() + later)

@@ -25,7 +25,7 @@ from events import mail
 from events.models import Event, Mail
 from tests import make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("middle_of_a_month")]
 
 PER_MONTH = ("requests", "month")
 

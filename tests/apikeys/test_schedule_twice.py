@@ -182,10 +182,14 @@ def test_two_beats_and_a_kill_do_everything_once(house: Database, tmp_path: Path
     assert FAILED not in said
 
 
-OF_KEYS = {
-    f"{OWN}{name}"
-    for name in ("purge_keys", "require_rotations", "remind_of_expiry", "notify_limits")
-}
+KEYS_ALONE = (
+    "purge_keys",
+    "require_rotations",
+    "remind_of_expiry",
+    "tell_expired",
+    "notify_limits",
+)
+OF_KEYS = {f"{OWN}{name}" for name in KEYS_ALONE}
 LOG_TASKS = [entry["task"] for entry in OURS if entry["task"] not in OF_KEYS]
 IN_THE_MIDDLE = """
 LOCK TABLE apikeys_hourlyusage, apikeys_settledhold IN SHARE MODE;
