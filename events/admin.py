@@ -41,7 +41,7 @@ MODELS: Final = {
 SHADES: Final = {"created": GREEN, "claimed": GREEN, "resumed": GREEN, "done": GREEN,
                  "updated": BLUE, "retried": BLUE, "suspended": ORANGE, "failed": ORANGE,
                  "revoked": RED, "deleted": RED, "dead": RED}  # fmt: skip
-SEALS: Final = {"sealed": GREEN, "waiting": BLUE, "late": ORANGE}
+SEALS: Final = {"sealed": GREEN, "waiting": BLUE, "late": ORANGE, "outside": RED}
 PATIENCE: Final = timedelta(minutes=1)  # the relay seals every five seconds
 
 
@@ -89,7 +89,7 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        return super().get_queryset(request).defer("details")
+        return super().get_queryset(request).with_seals().defer("details")
 
     @column("kind", badge=SHADES)
     def what(self, obj: Event) -> tuple[str, str]:
@@ -106,14 +106,16 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     @column("sealed", badge=SEALS)
     def sealed(self, obj: Event) -> tuple[str, str]:
         """Its place in the chain. What waits for long could not be proved, or no relay runs."""
-        if obj.seq is not None:
+        if obj.is_chained:
             return "sealed", f"sealed {obj.seq}"
+        if obj.seq is not None:  # from before a restart, or not ours
+            return "outside", "outside the chain"
         is_late = timezone.now() - obj.occurred_at > PATIENCE
         return ("late", "not sealed") if is_late else ("waiting", "not yet")
 
     @column("hash")
     def link(self, obj: Event) -> str:
-        return bytes(obj.hash).hex() if obj.hash is not None else "-"
+        return bytes(obj.hash).hex() if obj.is_chained and obj.hash is not None else "-"
 
     @column("details")
     def what_exactly(self, obj: Event) -> str:

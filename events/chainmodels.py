@@ -27,6 +27,9 @@ class Chain(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     base_seq = models.BigIntegerField(help_text="The last place that retention let go; 0: none.")
+    lost_seq = models.BigIntegerField(
+        default=0, help_text="Rows up to here are from before a restart; 0: there are none."
+    )
     base_hash = models.BinaryField(max_length=32)
     head_seq = models.BigIntegerField(help_text="The last place that was sealed.")
     head_hash = models.BinaryField(max_length=32)

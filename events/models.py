@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from events.chainmodels import AuditKey, Chain
@@ -19,6 +19,16 @@ __all__ = [
 ]  # fmt: skip
 
 
+class EventQuerySet(models.QuerySet["Event"]):
+    def with_seals(self) -> "EventQuerySet":
+        """``is_chained``: its place is between the chain's ends. What claims one elsewhere was not
+        sealed by us, or is from before a restart."""
+        place = OuterRef("seq")
+        return self.annotate(
+            is_chained=Exists(Chain.objects.filter(pk=1, base_seq__lt=place, head_seq__gte=place))
+        )
+
+
 class Event(models.Model):
     """One fact, written in the transaction that made it true. Ids, kind and times are clear.
 
@@ -31,6 +41,9 @@ class Event(models.Model):
     subject = models.CharField(max_length=60, help_text="kind:id of what it happened to.")
     request_id = models.CharField(max_length=36, blank=True)
     details = EncryptedField(null=True, blank=True, help_text="JSON.")
+    erasure = EncryptedField(
+        null=True, blank=True, help_text="When we erased the details; nobody else can make it."
+    )
     occurred_at = models.DateTimeField(default=timezone.now)
     proof = models.CharField(
         max_length=64, blank=True, default="", db_default="", editable=False,
@@ -45,6 +58,8 @@ class Event(models.Model):
     details_mac = models.BinaryField(
         max_length=32, null=True, help_text="Stands for the details in the hash; empty: none."
     )
+
+    objects = EventQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]  # UUIDv7: by time

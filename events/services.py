@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 
+from events.chain.erasing import erase
 from events.chain.proofs import prove
 from events.chain.rows import fact_of
 from events.kinds import Kind
@@ -41,5 +42,5 @@ def forget_details(subjects: Collection[str]) -> int:
     private = [
         kind for kind, fields in PAYLOADS.items() if any(field.private for field in fields.values())
     ]
-    rows = Event.objects.filter(subject__in=subjects, kind__in=private)
-    return rows.filter(details__isnull=False).update(details=None)
+    rows = Event.objects.filter(subject__in=subjects, kind__in=private, details__isnull=False)
+    return erase(list(rows.values_list("pk", flat=True)))

@@ -22,7 +22,7 @@ class EventViewSet(ListModelMixin, GenericViewSet[Event]):
     """Nothing here counts: a page is read from the newest on."""
 
     serializer_class = EventEntry
-    queryset = Event.objects.all()
+    queryset = Event.objects.with_seals()
     pagination_class = CursorPage
     cursor_field = "occurred_at"
     scopes = {"GET": "events:read"}

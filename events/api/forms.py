@@ -77,8 +77,8 @@ class EventEntry(serializers.ModelSerializer[Event]):
 
     @extend_schema_field(Seal(allow_null=True))
     def get_seal(self, event: Event) -> dict[str, Any] | None:
-        """None until it is sealed."""
-        if event.seq is None or event.hash is None:
+        """None until it is sealed, and for what stands outside the chain."""
+        if not event.is_chained or event.hash is None:
             return None
         return {"seq": event.seq, "hash": bytes(event.hash).hex()}
 

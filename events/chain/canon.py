@@ -57,9 +57,10 @@ def follow(key: bytes, before: Link, fact: Fact, details: bytes) -> Link:
     return Link(seq, mac(key, "row", before.hash, number(seq), canonical(fact), details))
 
 
-def ends_mac(key: bytes, key_id: UUID, base: Link, head: Link) -> bytes:
-    """That the chain begins behind ``base``, ends with ``head``, and goes on under this key."""
-    ends = (number(base.seq), base.hash, number(head.seq), head.hash)
+def ends_mac(key: bytes, key_id: UUID, lost: int, base: Link, head: Link) -> bytes:
+    """That the chain begins behind ``base``, ends with ``head``, goes on under this key, and that
+    rows up to ``lost`` are from before it."""
+    ends = (number(lost), number(base.seq), base.hash, number(head.seq), head.hash)
     return mac(key, "ends", key_id.bytes, *ends)
 
 

@@ -47,7 +47,9 @@ def texts(wanted: Q, form: str) -> Iterator[str]:
 def pages(wanted: Q) -> Iterator[list[Event]]:
     """By id; the connection is free between two."""
     last = UUID(int=0)
-    while page := list(Event.objects.filter(wanted, pk__gt=last).order_by("pk")[:PAGE]):
+    while page := list(
+        Event.objects.with_seals().filter(wanted, pk__gt=last).order_by("pk")[:PAGE]
+    ):
         yield page
         last = page[-1].pk
 
@@ -55,7 +57,7 @@ def pages(wanted: Q) -> Iterator[list[Event]]:
 def as_shown(event: Event) -> dict[str, Any]:
     details, state = opened(event)
     return {
-        "seq": event.seq,
+        "seq": event.seq if event.is_chained else None,
         "id": str(event.pk),
         "time": event.occurred_at.isoformat().replace("+00:00", "Z"),
         "kind": event.kind,
@@ -64,7 +66,7 @@ def as_shown(event: Event) -> dict[str, Any]:
         "request_id": event.request_id,
         "details": details,
         "details_state": state,
-        "hash": bytes(event.hash).hex() if event.hash is not None else None,
+        "hash": bytes(event.hash).hex() if event.is_chained else None,
     }
 
 
@@ -75,5 +77,11 @@ def opened(event: Event) -> tuple[Any, str]:
     except EnvelopeError:
         return None, UNREADABLE
     if text is None:
-        return None, ERASED if event.details_mac else ""
+        was_there = event.details_mac or has_mark(event)
+        return None, ERASED if was_there else ""
     return json.loads(text), ""
+
+
+def has_mark(event: Event) -> bool:
+    """Of one that was erased before it was sealed."""
+    return Event._meta.get_field("erasure").value_from_object(event) is not None

@@ -7,6 +7,7 @@ late, with an older id, is simply behind what was sealed before.
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -15,12 +16,11 @@ from django.utils import timezone
 
 from events.chain import rows, state
 from events.chain.canon import Link, details_mac, follow
-from events.chain.proofs import check_proof
-from events.chain.rows import BATCH, FIRST, Chained, Waiting
+from events.chain.judging import Judged, Verdict, judge
+from events.chain.rows import BATCH, Chained
 from events.chain.state import BrokenError, Ends
 from events.kinds import Kind
 from events.services import record
-from momentry.common.crypto.errors import EnvelopeError, UnknownKeyError
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ SUBJECT: Final = "chain:events"
 # A sealer that hangs in its transaction holds the lock; after this the server ends it.
 IDLE: Final = "SET LOCAL idle_in_transaction_session_timeout = '30s'"
 NAMED: Final = 5
-Proved = tuple[Waiting, str | None]
-"""A row and its details."""
 
 
 class Turn(NamedTuple):
@@ -53,7 +51,7 @@ class Sealer:
     def seal(self) -> int:
         """Seal all there is; how many rows. Nothing while another sealer is at it. BrokenError and
         UnprovableError where the chain cannot go on."""
-        total, after = 0, FIRST
+        total, after = 0, None
         refused: list[UUID] = []
         while True:
             try:
@@ -69,7 +67,7 @@ class Sealer:
         self.tell_refused(frozenset(refused))
         return total
 
-    def turn(self, after: UUID) -> Turn:
+    def turn(self, after: UUID | None) -> Turn:
         turn, trouble = seal_some(after, self.seen)
         self.seen = turn.head or self.seen
         if trouble:
@@ -94,7 +92,7 @@ class Sealer:
 
 
 @transaction.atomic
-def seal_some(after: UUID, seen: Link | None) -> tuple[Turn, str]:
+def seal_some(after: UUID | None, seen: Link | None) -> tuple[Turn, str]:
     """Up to BATCH rows with ids behind ``after``, and what is wrong with the chain's end. They are
     chained by their times: within a millisecond ids have no order."""
     if not state.try_lock():
@@ -103,8 +101,10 @@ def seal_some(after: UUID, seen: Link | None) -> tuple[Turn, str]:
         cursor.execute(IDLE)
     ends = state.read_ends() or state.begin()
     waiting = rows.unsealed(after, BATCH)
-    good, refused = judged(waiting)
-    links = chained(ends, sorted(good, key=lambda row: row[0].fact.occurred_at))
+    judged = list(judge(waiting, timezone.now()))
+    good = [each for each in judged if each.verdict is Verdict.PROVED]
+    refused = tuple(each.row.fact.id for each in judged if each.verdict is Verdict.REFUSED)
+    links = chained(ends, sorted(good, key=lambda each: each.row.fact.occurred_at))
     head = links[-1].link if links else ends.head
     trouble = trouble_of(ends, seen)
     if links:
@@ -113,32 +113,10 @@ def seal_some(after: UUID, seen: Link | None) -> tuple[Turn, str]:
     return Turn(len(links), refused, last, head), trouble
 
 
-def judged(waiting: Iterable[Waiting]) -> tuple[list[Proved], tuple[UUID, ...]]:
-    """Rows to seal, with their details, and those that prove nothing. What the ring cannot say yet
-    (a key that other processes got first) stays for later and is neither."""
-    good: list[Proved] = []
-    refused: list[UUID] = []
-    for row in waiting:
-        try:
-            good.append((row, proved(row)))
-        except UnknownKeyError:
-            continue
-        except EnvelopeError:
-            refused.append(row.fact.id)
-    return good, tuple(refused)
-
-
-def proved(row: Waiting) -> str | None:
-    """Its details. EnvelopeError."""
-    details = rows.opened(row.fact.id, row.envelope)
-    check_proof(row.proof, row.fact, details)
-    return details
-
-
-def chained(ends: Ends, good: Iterable[Proved]) -> list[Chained]:
+def chained(ends: Ends, good: Iterable[Judged]) -> list[Chained]:
     made: list[Chained] = []
     place, key = ends.head, ends.keys[-1].secret
-    for row, details in good:
+    for row, _, details in good:
         told = details_mac(key, row.fact.id, details)
         place = follow(key, place, row.fact, told)
         made.append(Chained(row.fact.id, place, told))
@@ -148,14 +126,17 @@ def chained(ends: Ends, good: Iterable[Proved]) -> list[Chained]:
 def keep(ends: Ends, links: list[Chained]) -> None:
     if rows.write(links) != len(links):
         raise BrokenError("Rows were sealed or taken away while they were being sealed.")
-    after = Ends(ends.base, links[-1].link, ends.keys)
-    state.write_ends(ends, after, sealed_at=timezone.now())
+    state.write_ends(ends, replace(ends, head=links[-1].link), sealed_at=timezone.now())
 
 
 def trouble_of(ends: Ends, seen: Link | None) -> str:
     """What can be told at once; audit_verify tells all."""
-    if seen is not None and ends.head != seen and ends.head.seq <= seen.seq:
-        return f"It had come to {seen} and ends at {ends.head}."
+    if seen is not None and seen != ends.head:
+        if ends.head.seq <= seen.seq:
+            return f"It had come to {seen} and ends at {ends.head}."
+        now = ends.base.hash if seen.seq == ends.base.seq else rows.hash_at(seen.seq)
+        if seen.seq >= ends.base.seq and now != seen.hash:
+            return f"It had come to {seen}, and row {seen.seq} is another now."
     if ends.head.seq > ends.base.seq and rows.hash_at(ends.head.seq) != ends.head.hash:
         return f"Row {ends.head.seq}, its last, is missing or altered."
     return ""

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
+from django.utils import timezone
+
 from events.chain import rows
-from events.chain.canon import Link, details_mac, follow
+from events.chain.canon import NOTHING, Link, details_mac, follow
+from events.chain.erasing import check_mark
+from events.chain.judging import Verdict, judge
 from events.chain.rows import Sealed
-from events.chain.sealer import proved
 from events.chain.state import BrokenError, Ends, UnprovableError, read_ends
 from momentry.common.crypto.errors import EnvelopeError, UnknownKeyError
 
@@ -19,10 +22,10 @@ NAMED: Final = 20
 
 @dataclass(slots=True)
 class Report:
-    """``erased``: rows whose details are gone; the chain holds without them. ``late``: rows that
-    wait for a key that the ring here lacks; ``locked``: rows whose details do not open here for the
-    same reason, and what is to be said of the first. ``refused``: events that prove nothing, the
-    first of them by name."""
+    """``erased``: rows whose details we erased; the chain holds without them. ``late``: rows that
+    wait for a key that the ring here lacks; ``locked``: rows whose details, or the mark of their
+    erasure, do not open here for the same reason, and what is to be said of the first. ``refused``:
+    events that prove nothing, the first of them by name."""
 
     base: Link
     head: Link
@@ -68,17 +71,28 @@ class Walk:
 
     def tell_unprovable(self) -> None:
         """After all else: what cannot be said hides nothing that can."""
-        if self.report.refused:
-            return
-        if self.report.locked:
-            raise UnprovableError(
-                f"All else is whole, but the details of {self.report.locked} rows cannot be opened,"
-                f" first of {self.report.first_locked}"
+        if not self.report.refused and (said := list(self.unprovable())):
+            raise UnprovableError("\n".join(said))
+
+    def unprovable(self) -> Iterator[str]:
+        report = self.report
+        if report.locked:
+            yield (
+                f"All else is whole, but the details of {report.locked} rows cannot be opened,"
+                f" first of {report.first_locked}"
             )
+        count, first = rows.lost_rows(self.ends.lost)
+        if count:
+            yield (
+                f"All else is whole, but {count} rows up to {self.ends.lost}, the first of them"
+                f" event {first}, are from before the chain was begun anew."
+            )
+        if report.late:
+            yield f"All else is whole, but {report.late} wait for a key that the ring here lacks."
         if self.heads:  # all others were met
-            raise UnprovableError(
-                f"Row {max(self.heads)} is no more: retention let go rows up to"
-                f" {self.report.base.seq}. The rest is whole."
+            yield (
+                f"Row {max(self.heads)} is no more: retention let go rows up to {report.base.seq}."
+                " The rest is whole."
             )
 
     def sealed(self) -> Iterator[Sealed]:
@@ -87,7 +101,7 @@ class Walk:
         for row in rows.all_sealed(self.place.seq, self.ends.head.seq):
             if row.link.seq != self.place.seq + 1:
                 self.move_on()
-            if row.link.seq > self.place.seq:
+            if row.link.seq > self.report.base.seq:
                 yield row
 
     def move_on(self) -> None:
@@ -97,6 +111,10 @@ class Walk:
 
     def check(self, row: Sealed) -> None:
         seq = self.place.seq + 1
+        if row.link.seq < seq:
+            raise BrokenError(
+                f"Row {row.link.seq} stands twice: event {row.fact.id} was not sealed by us."
+            )
         if row.link.seq != seq:
             self.name_missing(seq, row.link.seq - 1)
         right = follow(self.ends.key_for(seq), self.place, row.fact, row.details_mac)
@@ -111,11 +129,11 @@ class Walk:
         self.check_details(row)
 
     def check_details(self, row: Sealed) -> None:
-        if row.envelope is None:
-            self.report.erased += bool(row.details_mac)
-            return
         where = f"row {row.link.seq}, event {row.fact.id},"
         try:
+            if row.envelope is None:
+                self.check_erased(row, where)
+                return
             details = rows.opened(row.fact.id, row.envelope)
         except UnknownKeyError as error:
             self.report.locked += 1
@@ -126,6 +144,18 @@ class Walk:
         key = self.ends.key_for(row.link.seq)
         if details_mac(key, row.fact.id, details) != row.details_mac:
             raise BrokenError(f"The details of {where} were altered.")
+
+    def check_erased(self, row: Sealed, where: str) -> None:
+        """UnknownKeyError where the ring here cannot tell whether we did it."""
+        if row.details_mac == NOTHING:
+            return
+        try:
+            check_mark(row.fact.id, row.erasure or "")
+        except UnknownKeyError:
+            raise
+        except EnvelopeError:
+            raise BrokenError(f"The details of {where} were taken away, not by us.") from None
+        self.report.erased += 1
 
     def name_missing(self, first: int, last: int) -> None:
         stray = self.stray(None)
@@ -159,19 +189,22 @@ class Walk:
             raise BrokenError(f"Row {self.place.seq} is not the one that was sealed last.")
         if found := rows.beyond():
             raise BrokenError(f"Row {found[0]}, event {found[1]}, was not sealed by us.")
+        if found := rows.forged(self.report.base.seq, self.ends.lost):
+            raise BrokenError(
+                f"Row {found[0]}, event {found[1]}, was not sealed by us: no row is left up to"
+                f" {self.report.base.seq}."
+            )
 
     def look_at_waiting(self) -> None:
-        for row in rows.all_unsealed():
-            try:
-                proved(row)
-            except UnknownKeyError:
+        for each in judge(rows.all_unsealed(), timezone.now()):
+            if each.verdict is Verdict.PROVED:
+                self.report.waiting += 1
+            elif each.verdict is Verdict.LATE:
                 self.report.late += 1
-            except EnvelopeError:
+            else:
                 self.report.refused += 1
                 if self.report.refused <= NAMED:
-                    self.report.named.append(row.fact.id)
-            else:
-                self.report.waiting += 1
+                    self.report.named.append(each.row.fact.id)
 
 
 def known_ends(heads: Sequence[Link]) -> Ends:

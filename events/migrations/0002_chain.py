@@ -1,6 +1,9 @@
-"""The chain of events: columns for places, its two ends, and its keys."""
+"""The chain of events: columns for places, its two ends, and its keys. Nothing here reads the table,
+so those who record events wait for no more than a moment; what takes long is in 0003.
+"""
 
 import django.utils.timezone
+from django.contrib.postgres.operations import AddConstraintNotValid
 from django.db import migrations, models
 
 import momentry.common.crypto.fields
@@ -45,6 +48,13 @@ class Migration(migrations.Migration):
                         help_text="The last place that retention let go; 0: none."
                     ),
                 ),
+                (
+                    "lost_seq",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="Rows up to here are from before a restart; 0: there are none.",
+                    ),
+                ),
                 ("base_hash", models.BinaryField(max_length=32)),
                 ("head_seq", models.BigIntegerField(help_text="The last place that was sealed.")),
                 ("head_hash", models.BinaryField(max_length=32)),
@@ -79,7 +89,6 @@ class Migration(migrations.Migration):
                 editable=False,
                 help_text="Its place; none until it is sealed.",
                 null=True,
-                unique=True,
             ),
         ),
         migrations.AddField(
@@ -98,21 +107,16 @@ class Migration(migrations.Migration):
                 null=True,
             ),
         ),
-        migrations.AddIndex(
+        migrations.AddField(
             model_name="event",
-            index=models.Index(fields=["-occurred_at", "-id"], name="event_time"),
-        ),
-        migrations.AddIndex(
-            model_name="event",
-            index=models.Index(fields=["actor", "-occurred_at"], name="event_actor"),
-        ),
-        migrations.AddIndex(
-            model_name="event",
-            index=models.Index(
-                condition=models.Q(("seq", None)), fields=["id"], name="event_unsealed"
+            name="erasure",
+            field=momentry.common.crypto.fields.EncryptedField(
+                blank=True,
+                help_text="When we erased the details; nobody else can make it.",
+                null=True,
             ),
         ),
-        migrations.AddConstraint(
+        AddConstraintNotValid(
             model_name="event",
             constraint=models.CheckConstraint(
                 condition=models.Q(("details_mac", None), ("hash", None), ("seq", None))

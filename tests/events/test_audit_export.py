@@ -11,12 +11,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from events.chain import export
+from events.chain import export, mending
+from events.chain.erasing import erase
 from events.chain.sealer import Sealer
 from events.kinds import Kind
 from events.models import Event
 from events.services import record
-from tests.events.chained import execute, note, some
+from tests.events.chained import execute, note, sealed, some
 
 pytestmark = pytest.mark.django_db
 
@@ -51,9 +52,21 @@ def test_erased_details_are_told_apart_from_none():
     note(1, x=1)
     note(2)
     Sealer().seal()
-    execute("UPDATE events_event SET details = NULL")
+    note(3, x=1)
+    erase(list(Event.objects.values_list("pk", flat=True)))
 
-    assert [row["details_state"] for row in exported()[:2]] == ["erased", ""]
+    assert [row["details_state"] for row in exported()[:3]] == ["erased", "", "erased"]
+
+
+def test_what_stands_outside_the_chain_has_no_place():
+    sealed(2)
+    execute("DELETE FROM events_chain")
+    mending.restart(actor="test")
+    Sealer().seal()
+
+    told = [(row["seq"], row["hash"] is None) for row in exported()[:3]]
+
+    assert told == [(None, True), (None, True), (3, False)]
 
 
 def test_an_export_is_an_event_too():

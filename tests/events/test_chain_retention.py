@@ -7,14 +7,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from events.chain import mending, retention
+from events.chain import retention
 from events.chain.retention import purge_events
 from events.chain.sealer import Sealer
 from events.chain.state import BrokenError
 from events.chain.verify import Walk
-from events.models import AuditKey, Chain, Event
+from events.models import Event
 from events.tasks import purge_events as task
-from tests.events.chained import by_hand, execute, note, note_at, sealed, verify
+from tests.events.chained import by_hand, execute, note, note_at, verify
 
 pytestmark = pytest.mark.django_db
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -168,59 +168,3 @@ def test_retention_that_overtakes_the_verification_is_no_break(aged, monkeypatch
 def test_days_are_days(text):
     with pytest.raises(CommandError, match="is not a number of days"):
         command(f"--days={text}")
-
-
-def test_the_audit_key_changes_at_a_checkpoint_and_both_parts_are_proved():
-    sealed(3)
-    head = mending.change_key(actor="test")
-    mending.change_key(actor="test")  # nothing was sealed with that one yet
-    note(3)
-    Sealer().seal()
-    mending.change_key(actor="test")
-    note(4)
-    Sealer().seal()
-
-    assert head.seq == 3
-    assert [key.since for key in AuditKey.objects.all()] == [1, 4, 6]
-    assert len({key.key for key in AuditKey.objects.all()}) == 3
-    assert verify()[0] == 0
-    AuditKey.objects.filter(since=4).update(since=5)
-    assert verify() == (1, verify()[1])
-    assert verify()[1].startswith("Row 4, event")
-
-
-def test_what_proves_nothing_is_sealed_when_a_person_says_so():
-    sealed(2)
-    execute(FORGED, "mail:9", timezone.now(), "junk")
-    assert verify()[0] == 1
-    out = StringIO()
-
-    call_command("audit_chain", "accept", stdout=out)
-    call_command("audit_chain", "accept", stdout=StringIO())
-
-    assert "Sealed 1 events that proved nothing." in out.getvalue()
-    assert Event.objects.get(subject="mail:9").seq == 3
-    assert Event.objects.filter(kind="chain:mended").count() == 1
-    assert verify()[0] == 0
-
-
-@pytest.mark.parametrize(
-    "lost", ["DELETE FROM events_chain", "UPDATE events_auditkey SET key = 'x'"]
-)
-def test_a_chain_that_lost_its_own_row_or_key_begins_anew_when_a_person_says_so(lost):
-    sealed(3)
-    execute(lost)
-    sealer = Sealer()
-    for _ in range(2):
-        with pytest.raises(BrokenError):
-            sealer.seal()
-    assert Event.objects.filter(kind="chain:broken").count() == 1
-
-    call_command("audit_chain", "restart", stdout=StringIO())
-    note(7)
-    assert Sealer().seal() == 3
-
-    code, said = verify()
-    assert code == 0
-    assert Chain.objects.get().base_seq == 3
-    assert "All 3 sealed events are whole" in said

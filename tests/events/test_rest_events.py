@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apikeys.models import ApiKey
+from events.chain import mending
 from events.chain.sealer import Sealer
 from events.kinds import Kind
 from events.models import Event
@@ -16,7 +17,7 @@ from events.services import record
 from momentry.common.ids import uuid7
 from tests import make
 from tests.apikeys.calls import client, pointers
-from tests.events.chained import execute, note, note_at, some
+from tests.events.chained import execute, note, note_at, sealed, some
 
 pytestmark = pytest.mark.django_db
 EVENTS = "/api/v1/admin/events"
@@ -57,6 +58,17 @@ def test_an_event_has_every_field_and_its_seal_once_it_has_one(admin_api):
     event.refresh_from_db()
 
     assert one == {**row, "seal": {"seq": 1, "hash": bytes(event.hash).hex()}}
+
+
+def test_what_stands_outside_the_chain_has_no_seal(admin_api):
+    sealed(2)
+    execute("DELETE FROM events_chain")
+    mending.restart(actor="test")
+    Sealer().seal()
+
+    rows = listed(admin_api)["results"]
+
+    assert [row["seal"] and row["seal"]["seq"] for row in rows] == [3, None, None]
 
 
 def test_details_that_cannot_be_read_are_null(admin_api):

@@ -18,10 +18,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
         verbs.add_parser("new-key", help="Seal with a new audit key from now on.")
-        verbs.add_parser(
+        accept = verbs.add_parser(
             "accept",
             help="Seal, as they stand, the events that audit_verify says cannot be proved. Look at"
             " them first: somebody else may have written them.",
+        )
+        accept.add_argument(
+            "--with-lost-keys",
+            action="store_true",
+            help="Also those whose details are under a key that the ring lacks: they are erased.",
         )
         verbs.add_parser(
             "restart",
@@ -30,17 +35,19 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
-        verbs = {"new-key": self.new_key, "accept": self.accept, "restart": self.restart}
         try:
-            verbs[options["verb"]]()
+            if options["verb"] == "accept":
+                self.accept(options["with_lost_keys"])
+            else:
+                {"new-key": self.new_key, "restart": self.restart}[options["verb"]]()
         except (BrokenError, UnprovableError) as error:
             raise CommandError(str(error)) from None
 
     def new_key(self) -> None:
         self.stdout.write(f"A new audit key seals what follows {change_key(actor=ACTOR)}.")
 
-    def accept(self) -> None:
-        found = accept_refused(actor=ACTOR)
+    def accept(self, with_lost_keys: bool) -> None:
+        found = accept_refused(actor=ACTOR, with_lost_keys=with_lost_keys)
         for event in found:
             self.stdout.write(str(event))
         self.stdout.write(f"Sealed {len(found)} events that proved nothing.")

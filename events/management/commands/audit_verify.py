@@ -52,8 +52,6 @@ class Command(BaseCommand):
             self.stdout.write(f"The details of {report.erased} were erased.")
         if report.waiting:
             self.stdout.write(f"{report.waiting} wait to be sealed.")
-        if report.late:
-            self.stdout.write(f"{report.late} wait for a key that the ring here lacks.")
         if report.refused:
             for event in report.named:
                 self.stdout.write(f"{event} cannot be proved")

@@ -6,6 +6,7 @@ demonstration is made too. The last line printed is one JSON object.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from momentry.common.env import Environment, fail
 from momentry.seed import seed_demo, seed_site, seed_upstreams, seed_webhook
 
 LOCK = 0x6D6F6D656E747279  # "momentry" in ASCII
+PAUSE = 0.2
 
 
 class Command(BaseCommand):
@@ -44,11 +46,19 @@ def check_default_tier() -> None:
         fail("DEFAULT_TIER", "names no tier.")
 
 
+def is_ours(cursor: Any) -> bool:
+    cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+    return bool(cursor.fetchone()[0])
+
+
 @contextmanager
 def advisory_lock() -> Iterator[None]:
-    """One migration at a time, whatever the number of machines that start."""
+    """One migration at a time, whatever the number of machines that start. Asked for again and
+    again: an index that is built concurrently waits for every statement that runs, and one that
+    waits for this lock would run for as long."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        while not is_ours(cursor):
+            time.sleep(PAUSE)
         try:
             yield
         finally:
