@@ -89,7 +89,9 @@ class EventAdmin(ReadOnlyAdmin[Event]):
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
-        return super().get_queryset(request).with_seals().defer("details")
+        rows: Any = super().get_queryset(request)
+        found: QuerySet[Event] = rows.with_seals().defer("details")
+        return found
 
     @column("kind", badge=SHADES)
     def what(self, obj: Event) -> tuple[str, str]:

@@ -24,9 +24,9 @@ class EventQuerySet(models.QuerySet["Event"]):
         """``is_chained``: its place is between the chain's ends. What claims one elsewhere was not
         sealed by us, or is from before a restart."""
         place = OuterRef("seq")
-        return self.annotate(
-            is_chained=Exists(Chain.objects.filter(pk=1, base_seq__lt=place, head_seq__gte=place))
-        )
+        chain = Chain.objects.filter(pk=1, base_seq__lt=place, head_seq__gte=place)
+        named: dict[str, Exists] = {"is_chained": Exists(chain)}
+        return self.annotate(**named)
 
 
 class Event(models.Model):
@@ -58,6 +58,8 @@ class Event(models.Model):
     details_mac = models.BinaryField(
         max_length=32, null=True, help_text="Stands for the details in the hash; empty: none."
     )
+
+    is_chained: bool  # of with_seals()
 
     objects = EventQuerySet.as_manager()
 

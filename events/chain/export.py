@@ -56,6 +56,7 @@ def pages(wanted: Q) -> Iterator[list[Event]]:
 
 def as_shown(event: Event) -> dict[str, Any]:
     details, state = opened(event)
+    digest = event.hash if event.is_chained else None
     return {
         "seq": event.seq if event.is_chained else None,
         "id": str(event.pk),
@@ -66,7 +67,7 @@ def as_shown(event: Event) -> dict[str, Any]:
         "request_id": event.request_id,
         "details": details,
         "details_state": state,
-        "hash": bytes(event.hash).hex() if event.is_chained else None,
+        "hash": bytes(digest).hex() if digest is not None else None,
     }
 
 
