@@ -20,6 +20,7 @@ from events.models import Event
 from events.services import record
 from events.webhooks.sending import Deliverer
 from events.webhooks.services import IssuedEndpoint, WantedEndpoint, create_endpoint
+from tests.events.payloads import fitting
 from tests.gateway.wire import within
 
 PUBLIC = "http://1.1.1.1/hook"  # of tests that send nothing
@@ -39,8 +40,9 @@ def quiet_endpoint(url: str = PUBLIC, *kinds: str) -> IssuedEndpoint:
 
 
 def happen(kind: Kind = Kind.APIKEY_CREATED, subject: str = "key:1", **details: Any) -> Event:
+    """With these details, and those that its kind must have."""
     with transaction.atomic():
-        return record(kind, actor=ACTOR, subject=subject, **details)
+        return record(kind, actor=ACTOR, subject=subject, **{**fitting(kind), **details})
 
 
 class Heard(NamedTuple):

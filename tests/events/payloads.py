@@ -37,6 +37,23 @@ def errors(kind: Kind, details: Any) -> list[Any]:
     return list(validator(kind).iter_errors(details))
 
 
+STRINGS = ("x", "0" * 32, "0" * 64, "2026-11-23T00:00:00Z", "key:1")
+
+
+def fitting(kind: Kind) -> dict[str, Any]:
+    """The least that its schema takes."""
+    return {
+        name: value_of(field.schema) for name, field in PAYLOADS[kind].items() if not field.optional
+    }
+
+
+def value_of(schema: dict[str, Any]) -> Any:
+    """The first of these that fits."""
+    whole = {name: value_of(each) for name, each in schema.get("properties", {}).items()}
+    tries = [*schema.get("enum", ()), *STRINGS, 0, True, [], {}, whole]
+    return next(each for each in tries if Draft202012Validator(schema).is_valid(each))
+
+
 @contextmanager
 def watched() -> Iterator[list[str]]:
     """Faults of all events that this process writes meanwhile."""

@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
+from events.kinds import Kind
 from events.models import Mail
 from events.webhooks import deliveries, sending, services
 from events.webhooks.upkeep import redeliver
@@ -52,13 +53,14 @@ def delay_of(row):
 def test_what_arrives_is_signed_and_says_what_happened():
     with receiving() as receiver:
         issued = quiet_endpoint(receiver.url)
-        event = happen(name="王")
+        event = happen(Kind.PROVISIONING_FAILED, error="王")
         assert deliver(lambda: states() == ["delivered"])
 
     (heard,) = receiver.heard
     assert heard.is_signed(issued.secret)
     assert heard.path == "/hook?a=b"
     assert heard.id == str(event.pk) == heard.json()["data"]["id"]
+    assert heard.json()["data"]["error"] == "王"
     assert (heard.headers["content-type"], heard.headers["user-agent"]) == (
         "application/json",
         "momentry",
@@ -276,7 +278,7 @@ def test_a_row_is_settled_only_by_the_holder_of_its_lease():
 
 def test_what_cannot_be_opened_is_tried_again_and_nobody_is_blamed():
     quiet_endpoint()
-    happen(a=1)
+    happen()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE events_webhookendpoint SET secret = 'm1.AAAAAAAA.AAAA'")
 

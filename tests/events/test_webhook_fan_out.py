@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
+from events.payloads import PAYLOADS
 from events.services import record
 from events.webhooks.filters import takes, validate_pattern
 from events.webhooks.payload import payload_of
@@ -60,7 +61,7 @@ def test_a_change_that_is_rolled_back_tells_nobody():
     quiet_endpoint()
 
     with transaction.atomic():
-        record(Kind.APIKEY_CREATED, actor=ACTOR, subject="key:1")
+        record(Kind.APIKEY_CLAIMED, actor=ACTOR, subject="key:1")
         transaction.set_rollback(True)
 
     assert told() == []
@@ -90,7 +91,7 @@ def test_a_ping_is_for_its_endpoint_alone_whatever_it_takes():
 
 def test_nobody_to_tell_costs_no_statement(django_assert_num_queries):
     with transaction.atomic(), django_assert_num_queries(1):
-        record(Kind.APIKEY_CREATED, actor=ACTOR, subject="key:1")
+        record(Kind.APIKEY_CLAIMED, actor=ACTOR, subject="key:1")
 
 
 def test_an_event_waits_once_for_an_endpoint():
@@ -112,20 +113,25 @@ def test_an_endpoint_that_goes_at_that_moment_fails_no_change():
     assert WebhookDelivery.objects.filter(event=event).exists()
 
 
-def test_the_payload_is_the_envelope_of_the_standard_with_our_version():
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        (Kind.APIKEY_ROTATED, {"grace_seconds": 60}),
+        (Kind.WEBHOOK_UPDATED, {"fields": ["kinds", "url"]}),
+        (Kind.VIDEO_MEASURED, {"path": "王.mp4", "owner": None, "size": 5, "before": 4}),
+    ],
+)
+def test_the_payload_is_the_envelope_of_the_standard_with_our_version(kind, details):
     endpoint()
-    event = happen(Kind.APIKEY_ROTATED, grace_seconds=60, fields=["scopes"], at=None)
+    event = happen(kind, **details)
 
     body = json.loads(payload_of(event))
 
     assert body == {
-        "type": "apikey:rotated",
+        "type": kind,
         "timestamp": event.occurred_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "api_version": "2026-11-01",
-        "data": {
-            "id": str(event.pk), "actor": "test", "subject": "key:1", "grace_seconds": 60,
-            "fields": ["scopes"], "at": None,
-        },
+        "data": {"id": str(event.pk), "actor": "test", "subject": "key:1", **details},
     }  # fmt: skip
 
 
@@ -143,7 +149,9 @@ def test_the_payload_is_the_same_each_time():
         {"user_agent": "curl/8"},
         {"words": "two words"}, {"list": ["fine", "not fine"]}, {"deep": {"email": "x"}},
         {"deep": {"a": ["192.0.2.1"]}}, {"path": "/holiday.mp4"}, {"name": "Alice"},
-        {"id": "other"}, {"subject": "other"}, {"actor": "other"},
+        {"id": "other"}, {"subject": "other"}, {"actor": "other"}, {"username": "alice"},
+        {"changed": {"alice@example.org": 1}}, {"error": "hunter2"}, {"locale": "Alice"},
+        {"before": {"host": "db.internal.example.org", "token": "sk-abcdefghijklmnop"}},
     ],
 )  # fmt: skip
 def test_no_address_and_nothing_that_people_wrote_leaves(details):
@@ -154,6 +162,18 @@ def test_no_address_and_nothing_that_people_wrote_leaves(details):
     data = json.loads(payload_of(event))["data"]
 
     assert data == {"id": str(event.pk), "actor": "test", "subject": "key:1"}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_of_no_kind_leaves_what_its_schema_keeps_or_does_not_know(kind):
+    kept = [name for name, field in PAYLOADS[kind].items() if field.private]
+    event = happen(kind)
+    event.details = json.dumps(dict.fromkeys([*kept, "new", "email", "id", "actor"], "alice"))
+
+    body = payload_of(event)
+
+    assert b"alice" not in body
+    assert json.loads(body)["data"] == {"id": str(event.pk), "actor": "test", "subject": "key:1"}
 
 
 def test_members_events_are_told_too():

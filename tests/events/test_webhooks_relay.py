@@ -88,7 +88,7 @@ def test_an_event_arrives_soon_and_one_that_is_rolled_back_never(house: House) -
         secret = house.tell(receiver, "apikey:*")
         house.start()
         with house.database.rows(), transaction.atomic():
-            record(Kind.APIKEY_CREATED, actor="test", subject="key:gone")
+            record(Kind.APIKEY_CLAIMED, actor="test", subject="key:gone")
             transaction.set_rollback(True)
         wanted = house.happen(1)
         assert within(PATIENCE, lambda: bool(receiver.heard)), house.log()
