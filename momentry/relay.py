@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 LETTERS: Final = 50  # in one turn
 LANES: Final = 4  # letters that are sent at the same time: one server that hangs holds up its own
 SEAL_SECONDS: Final = 5.0
+DELIVER_SECONDS: Final = 5.0
 SEALER: Final = Sealer()
 deliverer: Final = Deliverer()
 
@@ -70,9 +71,11 @@ def follow_webhook() -> Then:
     return Then.DONE
 
 
-async def deliver_webhooks() -> None:
-    """One turn is its whole life: it looks by itself, and ends what is in hand."""
-    await deliverer.run(over.is_set)
+async def deliver_webhooks() -> Then:
+    """It looks by itself; turns only say that it does. What is in hand goes on between them, and is
+    ended in the last one."""
+    await deliverer.run(over.is_set, DELIVER_SECONDS)
+    return Then.AGAIN
 
 
 def send_mail() -> Then | None:

@@ -3,11 +3,12 @@ whoever holds another lease of a row later has taken it over.
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+from django.db import DataError, connection
 from django.utils import timezone
 
 from events.hookmodels import WebhookEndpoint
@@ -16,6 +17,8 @@ from events.webhooks.payload import payload_of
 from events.webhooks.signing import key_of
 from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.veil import veils
+
+logger = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 45  # longer than one attempt and its end take
 # Of each endpoint as many as it has room for, so that none stands in another's way however much
@@ -122,6 +125,9 @@ def parcel(claim: Claim, endpoint: WebhookEndpoint | None, event: Event | None) 
         return Parcel(claim, fault="It is sealed under a key that the ring lacks.")
     except ValueError:  # whoever wrote that, it was no service
         return Parcel(claim, fault="Its secret or its event is not readable.")
+    except Exception as error:  # the outermost of one delivery: the others are sent
+        logger.exception("delivery not made", extra={"delivery": str(claim.delivery)})
+        return Parcel(claim, fault=f"defect: {type(error).__name__}")
 
 
 class Ended(NamedTuple):
@@ -150,9 +156,27 @@ class Ended(NamedTuple):
 
 
 def settle(ended: Sequence[Ended]) -> None:
-    """All of them in one statement."""
+    """All of them in one statement; when the database does not take that, each by itself."""
+    try:
+        write_down(ended)
+    except DataError as error:
+        logger.warning("settled one by one", extra={"error": type(error).__name__})
+        for each in ended:
+            settle_alone(each)
+
+
+def settle_alone(each: Ended) -> None:
+    """What was answered is not kept when nobody can write it down; whether it arrived is."""
+    try:
+        write_down([each])
+    except DataError as error:
+        fault = f"defect: {type(error).__name__}"
+        write_down([each._replace(status=None, error="" if each.arrived else fault)])
+
+
+def write_down(ended: Sequence[Ended]) -> None:
+    told = json.dumps([each.told() for each in ended])
     with connection.cursor() as cursor:
-        told = json.dumps([each.told() for each in ended])
         cursor.execute(SETTLE, {"told": told, "most": MOST_ATTEMPTS})
 
 

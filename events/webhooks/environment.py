@@ -2,6 +2,7 @@
 start it is made, changed or switched off. A secret that was exchanged signs for a while beside the
 new one, as after a rotation."""
 
+import logging
 from typing import Final
 
 from django.db import connection, transaction
@@ -23,6 +24,8 @@ from events.webhooks.services import (
 )
 from momentry.common.crypto.errors import EnvelopeError
 
+logger = logging.getLogger(__name__)
+
 ACTOR: Final = "environment"
 LOCK: Final = 0x776562686F6F6B73  # "webhooks" in ASCII
 DESCRIPTION: Final = "WEBHOOK_URL"
@@ -37,7 +40,7 @@ def follow_environment(given: GivenEndpoint | None) -> bool:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
     row = WebhookEndpoint.objects.select_for_update().filter(is_environment=True).first()
     if given is None:
-        return row is not None and row.is_active and switch_off(row)
+        return row is not None and row.disabled_for != DisabledFor.UNSET and switch_off(row)
     if row is None:
         make(given)
         return True
@@ -45,7 +48,9 @@ def follow_environment(given: GivenEndpoint | None) -> bool:
 
 
 def switch_off(row: WebhookEndpoint) -> bool:
-    """What waits for it is kept: perhaps only this start was without the variable."""
+    """What waits for it is kept: perhaps only this start was without the variable. Whatever it was
+    disabled for before: an endpoint that nobody names may be deleted."""
+    logger.info("WEBHOOK_URL is not set: its endpoint is disabled", extra={"was": row.disabled_for})
     row.disabled_at, row.disabled_for = timezone.now(), DisabledFor.UNSET
     keep(row)
     note_switch(row, ACTOR)
@@ -61,7 +66,8 @@ def make(given: GivenEndpoint) -> None:
 
 
 def follow(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
-    if is_back := row.disabled_for == DisabledFor.UNSET:
+    if is_back := comes_back(row, given):
+        logger.info("the endpoint of WEBHOOK_URL is enabled", extra={"was": row.disabled_for})
         switch(row, timezone.now())
     fields = []
     was = facts(row, ("secret", "url"))
@@ -78,6 +84,13 @@ def follow(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
     if is_back:
         note_switch(row, ACTOR)
     return bool(fields) or is_back
+
+
+def comes_back(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
+    """The variable is set again, or names another place than the one that was gone or failed. What
+    staff disabled, staff enable."""
+    was_given_up = row.disabled_for in {DisabledFor.GONE, DisabledFor.FAILING}
+    return row.disabled_for == DisabledFor.UNSET or (was_given_up and row.url != given.url)
 
 
 def secret_of(row: WebhookEndpoint) -> str | None:

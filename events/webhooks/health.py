@@ -1,15 +1,18 @@
 """What attempts say of their endpoints: who is failing since when, and who is given up."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from events.hookmodels import DisabledFor
 from events.webhooks.deliveries import Ended
 from events.webhooks.services import give_up
+
+logger = logging.getLogger(__name__)
 
 GONE: Final = 410
 PATIENCE: Final = timedelta(days=5)
@@ -48,9 +51,20 @@ def judge(ended: Sequence[Ended]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(SUCCEEDED, [arrived])
     for endpoint in hopeless(failed):
-        give_up(endpoint, DisabledFor.FAILING)
+        try_to_give_up(endpoint, DisabledFor.FAILING)
     for endpoint in gone(ended):
-        give_up(endpoint, DisabledFor.GONE)
+        try_to_give_up(endpoint, DisabledFor.GONE)
+
+
+def try_to_give_up(endpoint: UUID, cause: DisabledFor) -> None:
+    """One that cannot be disabled keeps no other from being sent anything."""
+    try:
+        give_up(endpoint, cause)
+    except (OperationalError, InterfaceError):  # the database is away: all of it again
+        raise
+    except Exception as error:  # the outermost of one endpoint
+        given = {"endpoint": str(endpoint), "cause": str(cause), "error": type(error).__name__}
+        logger.exception("webhook endpoint not disabled", extra=given)
 
 
 def hopeless(failed: Sequence[UUID]) -> list[UUID]:

@@ -3,7 +3,8 @@ socket and no thread; the database is asked beside it.
 
 An endpoint is sent EACH at once, and one at a time as long as nothing has arrived there or the last
 attempt failed. All of the latter together have half of the places: however many are dead, the
-others do not wait for them.
+others do not wait for them. The last quarter is for proven endpoints of which nothing is in hand,
+one each: those that die at the same moment, each with EACH in hand, do not fill it.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from time import monotonic, time
 from typing import Final, TypeVar
 from uuid import UUID
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 PLACES: Final = 256
+SHARED: Final = PLACES * 3 // 4  # the rest: one each, for who has nothing in hand
 EACH: Final = 8
 SECONDS: Final = 15.0  # for an attempt
 POLL_SECONDS: Final = 0.5
@@ -47,10 +50,14 @@ class Deliverer:
         self.ended: list[Ended] = []
         self.changed = asyncio.Event()
 
-    async def run(self, is_over: Callable[[], bool]) -> None:
-        """Raises django.db.Error when the database is away."""
+    async def run(self, is_over: Callable[[], bool], seconds: float = inf) -> None:
+        """For so long, or to the end: then what is in hand is ended or let go. Raises
+        django.db.Error when the database is away."""
         self.changed = asyncio.Event()  # of this loop
+        until = monotonic() + seconds
         while not is_over():
+            if monotonic() >= until:
+                return
             self.changed.clear()
             await self.write()
             if not await self.begin():
@@ -73,10 +80,11 @@ class Deliverer:
             del self.ended[: len(done)]
 
     async def begin(self) -> int:
-        """How many attempts were begun, first at endpoints where they arrive."""
-        free = PLACES - len(self.tasks)
-        begun = await self.fill(Room(proven=True, each=EACH, most=free))
-        doubtful = min(free - begun, PLACES // 2 - self.doubtful)
+        """How many attempts were begun: first one at each endpoint where they arrive."""
+        begun = await self.fill(Room(proven=True, each=1, most=PLACES - len(self.tasks)))
+        if self.busy:  # else nothing is due there
+            begun += await self.fill(Room(proven=True, each=EACH, most=SHARED - len(self.tasks)))
+        doubtful = min(SHARED - len(self.tasks), PLACES // 2 - self.doubtful)
         return begun + await self.fill(Room(proven=False, each=1, most=doubtful))
 
     async def fill(self, room: Room) -> int:
@@ -133,8 +141,8 @@ def take(room: Room, busy: dict[UUID, int]) -> list[Parcel]:
 
 async def send(parcel: Parcel) -> tuple[Reply | None, str]:
     """The answer, or why there is none."""
-    headers = headers_of(parcel.claim.event, parcel.body, parcel.keys, int(time()))
     try:
+        headers = headers_of(parcel.claim.event, parcel.body, parcel.keys, int(time()))
         return await post(parcel.url, headers, parcel.body, seconds=SECONDS), ""
     except PeerError as error:
         return None, f"{error.step}: {error}"[:LONGEST_ERROR]

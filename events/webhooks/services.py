@@ -1,5 +1,6 @@
 """Endpoints: made, changed, let go, rotated and pinged, each change an event without the secret."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
@@ -23,6 +24,8 @@ from momentry.common.egress.rules import Kind as Egress
 from momentry.common.errors import MomentryError
 from momentry.common.validators import validate_webhook_url
 from momentry.common.veil import veils
+
+logger = logging.getLogger(__name__)
 
 GRACE: Final = timedelta(hours=24)
 LOOK_SECONDS: Final = 2.0
@@ -182,8 +185,20 @@ def give_up(pk: UUID, cause: DisabledFor) -> bool:
     keep(found)
     note(Kind.WEBHOOK_DISABLED, found, "relay", cause=cause)
     for tell in whom_it_concerns:
-        tell(found)
+        tell_or_log(tell, found)
     return True
+
+
+def tell_or_log(tell: Callable[[WebhookEndpoint], None], row: WebhookEndpoint) -> None:
+    """It is disabled whether anybody can be told or not."""
+    try:
+        with transaction.atomic():
+            tell(row)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:  # whatever they made of it
+        given = {"endpoint": str(row.pk), "error": type(error).__name__}
+        logger.exception("nobody was told of a disabled webhook endpoint", extra=given)
 
 
 def lock(pk: UUID | str, versions: Versions = None) -> WebhookEndpoint:

@@ -15,7 +15,7 @@ from events.kinds import Kind
 from events.models import Event, Mail
 from events.webhooks import health
 from events.webhooks.deliveries import Room, claim
-from events.webhooks.sending import PLACES
+from events.webhooks.sending import PLACES, SHARED
 from momentry.common.egress import client
 from momentry.common.egress.allowed import NOTHING, Allowed
 from tests import make
@@ -82,6 +82,33 @@ def test_any_number_of_dead_ones_leave_places_for_those_that_live():
         def done():
             """Once as many hang as may, something happens that the living is told of."""
             if len(silent.taken) < PLACES // 2:
+                return False
+            if not well.deliveries.exists():
+                happen(Kind.MEMBER_CREATED)
+            return states(well) == ["delivered"]
+
+        assert deliver(done)
+
+    (sent,) = well.deliveries.all()
+    assert sent.delivered_at - sent.created_at <= timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("dead", [40, 60])
+def test_those_that_worked_and_die_at_the_same_moment_stop_nobody(dead):
+    """All behind one provider, each with more in hand than the places hold together."""
+    with silence() as silent, receiving() as receiver:
+        well = quiet_endpoint(receiver.url, "member:*").endpoint
+        secret = make.webhook_secret()
+        rows = WebhookEndpoint.objects.bulk_create(
+            WebhookEndpoint(url=f"{silent.url}{each}", kinds=["tier:*"], secret=secret)
+            for each in range(dead)
+        )
+        proven(well, *rows)
+        for _ in range(8):
+            happen(Kind.TIER_CREATED)
+
+        def done():
+            if len(silent.taken) < SHARED:
                 return False
             if not well.deliveries.exists():
                 happen(Kind.MEMBER_CREATED)

@@ -195,6 +195,49 @@ def test_without_the_variables_it_is_switched_off_and_on_again():
     assert WebhookEndpoint.objects.get().is_active
 
 
+@pytest.mark.parametrize("cause", [DisabledFor.GONE, DisabledFor.FAILING])
+def test_a_variable_that_is_mended_enables_what_was_given_up(cause):
+    follow_environment(GIVEN)
+    row = WebhookEndpoint.objects.get()
+    services.give_up(row.pk, cause)
+
+    assert follow_environment(GIVEN) is False
+    assert follow_environment(GivenEndpoint(PUBLIC, OTHER))
+    row.refresh_from_db()
+    assert row.disabled_for == cause  # the address that is gone is still the one
+    assert follow_environment(GivenEndpoint(PUBLIC + "/b", OTHER))
+    row.refresh_from_db()
+    assert (row.is_active, row.url, row.failing_since) == (True, PUBLIC + "/b", None)
+    assert kinds_of(row)[-2:] == ["webhook:updated", "webhook:enabled"]
+
+
+def test_what_staff_disabled_no_variable_enables_unless_it_was_gone_meanwhile():
+    follow_environment(GIVEN)
+    row = WebhookEndpoint.objects.get()
+    services.set_active(row, False, actor=ACTOR)
+
+    assert follow_environment(GivenEndpoint(PUBLIC + "/b", SECRET))
+
+    row.refresh_from_db()
+    assert (row.url, row.disabled_for) == (PUBLIC + "/b", DisabledFor.STAFF)
+
+
+@pytest.mark.parametrize("cause", [DisabledFor.GONE, DisabledFor.FAILING, DisabledFor.STAFF])
+def test_without_the_variables_it_can_be_deleted_whatever_it_was_disabled_for(cause, caplog):
+    follow_environment(GIVEN)
+    row = WebhookEndpoint.objects.get()
+    services.give_up(row.pk, cause)
+
+    with caplog.at_level("INFO"):
+        assert [follow_environment(None), follow_environment(None)] == [True, False]
+
+    row.refresh_from_db()
+    assert row.disabled_for == DisabledFor.UNSET
+    assert "WEBHOOK_URL is not set: its endpoint is disabled" in caplog.messages
+    services.delete_endpoint(row.pk, actor=ACTOR)
+    assert not WebhookEndpoint.objects.exists()
+
+
 def test_nobody_changes_the_environments_endpoint():
     follow_environment(GIVEN)
     row = WebhookEndpoint.objects.get()
