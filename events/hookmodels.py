@@ -1,5 +1,6 @@
-"""WebhookEndpoint (who is told of events) and WebhookDelivery (one event for one endpoint). The
-rows of deliveries are written by the database as events come (migration 0031)."""
+"""WebhookEndpoint (who is told of events), WebhookFanOut (one event, and whom it is for) and
+WebhookDelivery (one event for one endpoint). The database writes the second as events come
+(migration 0006); the relay makes the third of it."""
 
 from datetime import datetime
 
@@ -80,6 +81,19 @@ class WebhookEndpoint(models.Model):
         return [str(self.secret), *([str(self.former_secret)] if has_former else [])]
 
 
+class WebhookFanOut(models.Model):
+    """Whom an event is for, in one row however many they are: whoever causes it waits for that
+    alone. It lives until the relay has made deliveries of it, a second at most."""
+
+    event = models.UUIDField(primary_key=True, editable=False)
+    kind = models.CharField(max_length=40)
+    endpoints = ArrayField(models.UUIDField())
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.event}"
+
+
 WAITING = Q(delivered_at=None, failed_at=None)
 """Not at its end: sent when it is due, if its endpoint is active."""
 
@@ -123,6 +137,12 @@ class WebhookDelivery(models.Model):
             ),
             models.Index(fields=["endpoint", "-created_at", "-id"], name="webhook_of_endpoint"),
             models.Index(fields=["-created_at", "-id"], name="webhook_newest"),
+            models.Index(fields=["kind", "-created_at", "-id"], name="webhook_of_kind"),
+            # Of what is rare among all that arrived, a list would look through everything.
+            models.Index(fields=["-created_at", "-id"], name="webhook_waiting", condition=WAITING),
+            models.Index(
+                fields=["-created_at", "-id"], name="webhook_failed", condition=~Q(failed_at=None)
+            ),
         ]
 
     def __str__(self) -> str:

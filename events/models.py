@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from events.chainmodels import AuditKey, Chain
-from events.hookmodels import WebhookDelivery, WebhookEndpoint
+from events.hookmodels import WebhookDelivery, WebhookEndpoint, WebhookFanOut
 from events.mailmodels import StaffAlert, StaffDigest, Unsubscription
 from events.refusalmodels import Refusal, RefusalTally
 from momentry.common.crypto.fields import EncryptedField
@@ -15,7 +15,7 @@ from momentry.common.ids import uuid7
 
 __all__ = [
     "AuditKey", "Chain", "Event", "Mail", "Refusal", "RefusalTally", "StaffAlert", "StaffDigest",
-    "Unsubscription", "WebhookDelivery", "WebhookEndpoint",
+    "Unsubscription", "WebhookDelivery", "WebhookEndpoint", "WebhookFanOut",
 ]  # fmt: skip
 
 

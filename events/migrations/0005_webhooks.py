@@ -121,6 +121,23 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="WebhookFanOut",
+            fields=[
+                (
+                    "event",
+                    models.UUIDField(editable=False, primary_key=True, serialize=False),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                (
+                    "endpoints",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.UUIDField(), size=None
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+            ],
+        ),
+        migrations.CreateModel(
             name="WebhookDelivery",
             fields=[
                 (
@@ -187,6 +204,17 @@ class Migration(migrations.Migration):
                         fields=["endpoint", "-created_at", "-id"], name="webhook_of_endpoint"
                     ),
                     models.Index(fields=["-created_at", "-id"], name="webhook_newest"),
+                    models.Index(fields=["kind", "-created_at", "-id"], name="webhook_of_kind"),
+                    models.Index(
+                        condition=models.Q(("delivered_at", None), ("failed_at", None)),
+                        fields=["-created_at", "-id"],
+                        name="webhook_waiting",
+                    ),
+                    models.Index(
+                        condition=models.Q(("failed_at", None), _negated=True),
+                        fields=["-created_at", "-id"],
+                        name="webhook_failed",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

@@ -1,8 +1,9 @@
-"""Each event becomes a delivery for every active endpoint whose filter takes its kind, in the
-statement that writes it (docs/decisions/042): nothing is sent of a change that is rolled back, and
+"""Each event is for every active endpoint whose filter takes its kind: one row says so, in the
+statement that writes it (docs/decisions/042). Nothing is sent of a change that is rolled back, and
 without an endpoint it costs a look into an empty table.
 
-A ping is for the endpoint that it is about, whatever its filter says.
+A ping is for the endpoint that it is about, whatever its filter says, and its delivery is there at
+once.
 """
 
 from django.db import migrations
@@ -20,18 +21,24 @@ $$;
 
 CREATE FUNCTION momentry_fan_out() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO events_webhookdelivery
-        (id, endpoint_id, event_id, kind, created_at, next_attempt_at, attempts)
-    SELECT momentry_uuid7(), e.id, NEW.id, NEW.kind, clock_timestamp(), clock_timestamp(), '[]'
-      FROM events_webhookendpoint e
-     WHERE e.disabled_at IS NULL
-       AND CASE WHEN NEW.kind = 'webhook:ping'
-                THEN NEW.subject = 'webhook:' || replace(e.id::text, '-', '')
-                ELSE e.kinds && ARRAY[
-                    NEW.kind, split_part(NEW.kind, ':', 1) || ':*',
-                    '*:' || split_part(NEW.kind, ':', 2), '*'
-                ]::varchar[]
-           END;
+    IF NEW.kind = 'webhook:ping' THEN
+        INSERT INTO events_webhookdelivery
+            (id, endpoint_id, event_id, kind, created_at, next_attempt_at, attempts)
+        SELECT momentry_uuid7(), e.id, NEW.id, NEW.kind, clock_timestamp(), clock_timestamp(), '[]'
+          FROM events_webhookendpoint e
+         WHERE e.disabled_at IS NULL
+           AND NEW.subject = 'webhook:' || replace(e.id::text, '-', '');
+    ELSE
+        INSERT INTO events_webhookfanout (event, kind, endpoints, created_at)
+        SELECT NEW.id, NEW.kind, array_agg(e.id), clock_timestamp()
+          FROM events_webhookendpoint e
+         WHERE e.disabled_at IS NULL
+           AND e.kinds && ARRAY[
+                   NEW.kind, split_part(NEW.kind, ':', 1) || ':*',
+                   '*:' || split_part(NEW.kind, ':', 2), '*'
+               ]::varchar[]
+        HAVING count(*) > 0;
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -21,6 +21,21 @@ from momentry.common.veil import veils
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS: Final = 45  # longer than one attempt and its end take
+# Who takes a row makes all deliveries of it or none. Of endpoints that are gone there are none.
+EXPAND: Final = """
+WITH taken AS (
+    DELETE FROM events_webhookfanout WHERE event IN (
+        SELECT event FROM events_webhookfanout ORDER BY event LIMIT %s FOR UPDATE SKIP LOCKED)
+    RETURNING event, kind, endpoints, created_at
+)
+INSERT INTO events_webhookdelivery
+       (id, endpoint_id, event_id, kind, created_at, next_attempt_at, attempts)
+SELECT momentry_uuid7(), e.id, t.event, t.kind, t.created_at, t.created_at, '[]'
+  FROM taken t CROSS JOIN unnest(t.endpoints) AS told (id)
+  JOIN events_webhookendpoint e ON e.id = told.id
+    ON CONFLICT DO NOTHING
+"""
+EVENTS: Final = 200  # at once: as many times a hundred rows or so
 # Of each endpoint as many as it has room for, so that none stands in another's way however much
 # waits for it; in another order each time, so that none is always first.
 CLAIM: Final = """
@@ -95,6 +110,13 @@ class Room(NamedTuple):
     proven: bool
     each: int
     most: int
+
+
+def expand() -> int:
+    """Events become deliveries: how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(EXPAND, [EVENTS])
+        return int(cursor.rowcount)
 
 
 def claim(room: Room, busy: Mapping[UUID, int]) -> list[Claim]:

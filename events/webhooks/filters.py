@@ -1,4 +1,4 @@
-"""Patterns of kinds, by which an endpoint chooses what it is told. Pure; migration 0031 matches
+"""Patterns of kinds, by which an endpoint chooses what it is told. Pure; migration 0006 matches
 them in the database, and a test holds both alike."""
 
 from typing import Final

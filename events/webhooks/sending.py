@@ -18,7 +18,17 @@ from time import monotonic, time
 from typing import Final, TypeVar
 from uuid import UUID
 
-from events.webhooks.deliveries import Claim, Ended, Parcel, Room, claim, pack, release, settle
+from events.webhooks.deliveries import (
+    Claim,
+    Ended,
+    Parcel,
+    Room,
+    claim,
+    expand,
+    pack,
+    release,
+    settle,
+)
 from events.webhooks.health import GONE, judge
 from events.webhooks.schedule import asked_by, delay_after
 from events.webhooks.signing import headers_of
@@ -60,7 +70,8 @@ class Deliverer:
                 return
             self.changed.clear()
             await self.write()
-            if not await self.begin():
+            made = await ask(expand)
+            if not await self.begin() and not made:
                 await self.rest()
         await self.end()
 

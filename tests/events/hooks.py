@@ -18,6 +18,7 @@ from events.hookmodels import WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
 from events.models import Event
 from events.services import record
+from events.webhooks.deliveries import expand
 from events.webhooks.sending import Deliverer
 from events.webhooks.services import IssuedEndpoint, WantedEndpoint, create_endpoint
 from tests.events.payloads import fitting
@@ -29,7 +30,9 @@ LOOPBACK = "127.0.0.0/8"
 
 
 def endpoint(url: str = PUBLIC, *kinds: str) -> IssuedEndpoint:
-    return create_endpoint(WantedEndpoint(url, list(kinds) or ["*"]), actor=ACTOR)
+    issued = create_endpoint(WantedEndpoint(url, list(kinds) or ["*"]), actor=ACTOR)
+    expand()
+    return issued
 
 
 def quiet_endpoint(url: str = PUBLIC, *kinds: str) -> IssuedEndpoint:
@@ -40,7 +43,14 @@ def quiet_endpoint(url: str = PUBLIC, *kinds: str) -> IssuedEndpoint:
 
 
 def happen(kind: Kind = Kind.APIKEY_CREATED, subject: str = "key:1", **details: Any) -> Event:
-    """With these details, and those that its kind must have."""
+    """An event, and its deliveries, as the relay makes them."""
+    event = cause(kind, subject, **details)
+    expand()
+    return event
+
+
+def cause(kind: Kind = Kind.APIKEY_CREATED, subject: str = "key:1", **details: Any) -> Event:
+    """An event alone, with these details and those that its kind must have."""
     with transaction.atomic():
         return record(kind, actor=ACTOR, subject=subject, **{**fitting(kind), **details})
 

@@ -18,7 +18,7 @@ from events.services import record
 from momentry.common.egress.allowed import read_allowed
 from momentry.common.env import Environment
 from tests import make
-from tests.events.hooks import LOOPBACK, Receiver, endpoint, happen, receiving, silence
+from tests.events.hooks import LOOPBACK, Receiver, cause, endpoint, receiving, silence
 from tests.gateway.conftest import Database, own_database
 from tests.gateway.households import command
 from tests.gateway.wire import within
@@ -26,7 +26,10 @@ from tests.gateway.wire import within
 pytestmark = pytest.mark.slow
 
 PATIENCE = 90.0
-LEFT = "SELECT count(*) FROM events_webhookdelivery WHERE delivered_at IS NULL"
+LEFT = """
+SELECT (SELECT count(*) FROM events_webhookdelivery WHERE delivered_at IS NULL)
+     + (SELECT count(*) FROM events_webhookfanout)
+"""
 EXPIRE = "UPDATE events_webhookdelivery SET leased_until = now() WHERE lease IS NOT NULL"
 DUE = "UPDATE events_webhookdelivery SET next_attempt_at = now() WHERE delivered_at IS NULL"
 HELD = "SELECT count(*) FROM events_webhookdelivery WHERE lease IS NOT NULL"
@@ -62,7 +65,7 @@ class House:
     def happen(self, times: int) -> set[str]:
         """The ids of so many events."""
         with self.database.rows():
-            return {str(happen().pk) for _ in range(times)}
+            return {str(cause().pk) for _ in range(times)}
 
     def count(self, statement: str) -> int:
         return int(str(self.database.fetch(statement)[0][0]))
