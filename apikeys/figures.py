@@ -26,6 +26,8 @@ SELECT 'keys_usable', '', count(*) FROM apikeys_apikey
 UNION ALL
 SELECT 'mail_failed', '', count(*) FROM events_mail WHERE failed_at IS NOT NULL
 UNION ALL
+SELECT 'webhook_failed', '', count(*) FROM events_webhookdelivery WHERE failed_at IS NOT NULL
+UNION ALL
 SELECT 'database_bytes', '', pg_database_size(current_database())
 UNION ALL
 SELECT 'database_table_bytes', 'request_log', sum(pg_total_relation_size(relid))
@@ -33,6 +35,7 @@ SELECT 'database_table_bytes', 'request_log', sum(pg_total_relation_size(relid))
 UNION ALL
 SELECT 'database_table_bytes', name, pg_total_relation_size(relation::regclass)
   FROM (VALUES ('events', 'events_event'), ('mail', 'events_mail'),
+               ('deliveries', 'events_webhookdelivery'),
                ('counters', 'apikeys_counter'), ('runs', 'common_jobrun')) t (name, relation)
 """
 
@@ -61,7 +64,23 @@ SELECT 'outbox_lag_seconds', outbox,
         SELECT 'provisioning', min(next_attempt_at)
           FROM provisioning_provisioningtask WHERE state = 'pending'
         UNION ALL
-        SELECT 'wordpress', min(due_at) FROM provisioning_wakeup WHERE failed_at IS NULL) o
+        SELECT 'wordpress', min(due_at) FROM provisioning_wakeup WHERE failed_at IS NULL
+        UNION ALL
+        SELECT 'webhooks', least((SELECT min(created_at) FROM events_webhookfanout),
+               (SELECT min(first.next_attempt_at)
+                  FROM events_webhookendpoint e
+                 CROSS JOIN LATERAL (
+                       SELECT d.next_attempt_at FROM events_webhookdelivery d
+                        WHERE d.endpoint_id = e.id
+                          AND d.delivered_at IS NULL AND d.failed_at IS NULL
+                        ORDER BY d.next_attempt_at LIMIT 1) first
+                 WHERE e.disabled_at IS NULL AND e.failing_since IS NULL))) o
+UNION ALL
+SELECT 'webhook_failing', '', count(*) FROM events_webhookendpoint
+ WHERE disabled_at IS NULL AND failing_since IS NOT NULL
+UNION ALL
+SELECT 'webhook_disabled', '', count(*) FROM events_webhookendpoint
+ WHERE disabled_for IN ('gone', 'failing')
 UNION ALL
 SELECT 'fence_generation', '', generation FROM common_fence
 UNION ALL
@@ -117,6 +136,9 @@ FAMILIES: Final = {
     "mail_failed": Family("Letters given up."),
     "database_bytes": Family("Size of the database."),
     "database_table_bytes": Family("Size of what grows, with its indexes.", "table"),
+    "webhook_failed": Family("Webhook deliveries given up."),
+    "webhook_failing": Family("Endpoints at which nothing arrives just now."),
+    "webhook_disabled": Family("Endpoints that the relay disabled: gone, or failing for days."),
     "mail_due": Family("Letters that wait for the relay."),
     "provisioning_waiting": Family("Tasks that other systems still have to be told of."),
     "provisioning_dead": Family("Such tasks given up."),

@@ -1,11 +1,17 @@
 """The figures of the database that /metrics shows."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from apikeys.figures import Kept, valkey_rows
+from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint, WebhookFanOut
 from events.models import Mail
+from events.webhooks import services
 from provisioning.models import ProvisioningTask, TaskState
 from tests import make
+from tests.events import hooks
 from tests.provisioning.sftpgo_settings import configured
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +66,50 @@ def test_tasks_that_wait_and_that_were_given_up_are_told_apart(figures, settings
 
     waiting, dead = found["momentry_provisioning_waiting"], found["momentry_provisioning_dead"]
     assert (waiting, dead) == (1, 1)
+
+
+LAG = 'momentry_outbox_lag_seconds{outbox="webhooks"}'
+
+
+def test_what_waits_for_a_webhook_is_late_from_its_event_on(figures):
+    """As a delivery, and before the relay made one of it."""
+    hooks.quiet_endpoint()
+    assert figures()[LAG] < 60
+
+    hooks.cause()
+    hour_ago = timezone.now() - timedelta(hours=1)
+    WebhookFanOut.objects.update(created_at=hour_ago)
+    assert 3600 <= figures()[LAG] < 3700
+
+    hooks.expand()
+    assert 3600 <= figures()[LAG] < 3700
+    WebhookDelivery.objects.update(delivered_at=timezone.now())
+    assert figures()[LAG] < 60
+
+
+def test_what_waits_for_a_dead_endpoint_is_not_the_relays_fault(figures):
+    dead, off = hooks.quiet_endpoint().endpoint, hooks.quiet_endpoint().endpoint
+    WebhookDelivery.objects.update(next_attempt_at=timezone.now() - timedelta(hours=1))
+    hooks.happen()
+    WebhookDelivery.objects.update(next_attempt_at=timezone.now() - timedelta(hours=1))
+    WebhookEndpoint.objects.filter(pk=dead.pk).update(failing_since=timezone.now())
+    services.give_up(off.pk, DisabledFor.GONE)
+
+    found = figures()
+
+    assert found[LAG] < 60
+    assert (found["momentry_webhook_failing"], found["momentry_webhook_disabled"]) == (1, 1)
+
+
+def test_webhooks_that_were_given_up_count_and_what_staff_disabled_does_not(figures):
+    row = hooks.quiet_endpoint().endpoint
+    hooks.happen()
+    services.set_active(row, False, actor="test")
+    assert (figures()["momentry_webhook_failed"], figures()["momentry_webhook_disabled"]) == (0, 0)
+
+    WebhookDelivery.objects.filter(kind="apikey:created").update(failed_at=timezone.now())
+
+    assert figures()["momentry_webhook_failed"] == 1
 
 
 def test_rows_that_took_long_are_kept_for_as_much_longer():

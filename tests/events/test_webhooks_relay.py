@@ -182,6 +182,22 @@ def test_a_receiver_that_is_away_gets_all_when_it_is_back(house: House) -> None:
     assert set(receiver.ids()) == wanted
 
 
+TURNED = "SELECT turned_at FROM common_roundcount WHERE name = 'webhooks'"
+
+
+def test_its_round_says_when_it_last_looked_also_while_something_hangs(house: House) -> None:
+    with silence() as silent:
+        with house.database.rows():
+            endpoint(silent.url)
+        house.start()
+        assert within(PATIENCE, lambda: bool(silent.taken)), house.log()
+        assert within(PATIENCE, lambda: bool(house.database.fetch(TURNED))), house.log()
+        (first,) = house.database.fetch(TURNED)
+        assert within(PATIENCE, lambda: house.database.fetch(TURNED) != [first]), house.log()
+
+    assert house.count("SELECT failures FROM common_roundcount WHERE name = 'webhooks'") == 0
+
+
 def test_the_endpoint_of_the_environment_is_told(house: House) -> None:
     secret = make.webhook_secret()
     with receiving() as receiver:

@@ -33,10 +33,10 @@ LABELS: Final = {
     "le": {*map(str, (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
                       60.0)), "+Inf"},
     "name": {*settings.CELERY_BEAT_SCHEDULE, "other"},
-    "outbox": {"mail", "provisioning", "wordpress"},
+    "outbox": {"mail", "provisioning", "webhooks", "wordpress"},
     "round": {each.name for each in ROUNDS} | {"beat", "counts"},
     "status": {"1xx", "2xx", "3xx", "4xx", "5xx", "active", "pending", "suspended", "deleted"},
-    "table": {"request_log", "events", "mail", "counters", "runs"},
+    "table": {"request_log", "events", "mail", "deliveries", "counters", "runs"},
 }  # fmt: skip
 """What labels there are, and all values of each; ``upstream`` is the slug that staff gave it."""
 
