@@ -2,6 +2,8 @@
 WebhookDelivery (one event for one endpoint). The database writes the second as events come
 (migration 0006); the relay makes the third of it."""
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
@@ -36,10 +38,12 @@ class WebhookEndpoint(models.Model):
         help_text="Kinds of events, comma-separated; * stands for anything: apikey:*, *:deleted, *",
     )  # fmt: skip
     secret = EncryptedField(help_text="whsec_… of Standard Webhooks; shown once.")
-    former_secret = EncryptedField(
-        null=True, blank=True, help_text="Signs too, while the receiver gets the new one."
+    former_secrets = EncryptedField(
+        null=True, blank=True, help_text="JSON: those that sign too, each until its moment."
     )
-    former_until = models.DateTimeField(null=True, blank=True, editable=False)
+    former_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="The last of those moments."
+    )
     is_environment = models.BooleanField(
         default=False, db_default=False, editable=False, help_text="WEBHOOK_URL says all of it."
     )
@@ -77,8 +81,23 @@ class WebhookEndpoint(models.Model):
 
     def secrets(self, at: datetime) -> list[str]:
         """Those that sign now, the newest first."""
-        has_former = self.former_until is not None and self.former_until > at
-        return [str(self.secret), *([str(self.former_secret)] if has_former else [])]
+        return [str(self.secret), *(secret for secret, _ in self.formers(at))]
+
+    def formers(self, at: datetime) -> list[tuple[str, datetime]]:
+        """Secrets of before that sign too, the newest first, each until then."""
+        if self.former_until is None or self.former_until <= at:
+            return []
+        kept = [
+            (secret, datetime.fromisoformat(until))
+            for secret, until in json.loads(str(self.former_secrets))
+        ]
+        return [(secret, until) for secret, until in kept if until > at]
+
+    def keep_formers(self, kept: Sequence[tuple[str, datetime]]) -> None:
+        """Nothing is saved."""
+        text = json.dumps([(secret, until.isoformat()) for secret, until in kept])
+        self.former_secrets = text if kept else None
+        self.former_until = max((until for _, until in kept), default=None)
 
 
 class WebhookFanOut(models.Model):

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from events.chain import retention
 from events.webhooks import upkeep
+from events.webhooks.secrets import forget_formers
 from momentry.common.jobs import Daily
 
 ACTOR: Final = "schedule"
@@ -23,5 +24,6 @@ def purge_events() -> str:
 @shared_task(base=Daily)
 def purge_deliveries() -> str:
     """Webhook deliveries that were over DELIVERY_RETENTION_DAYS ago."""
+    forget_formers(timezone.now())
     gone = upkeep.purge_deliveries(timezone.now(), settings.DELIVERY_RETENTION)
     return f"Purged {gone} webhook deliveries."

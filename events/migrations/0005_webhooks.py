@@ -52,14 +52,22 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "former_secret",
+                    "former_secrets",
                     momentry.common.crypto.fields.EncryptedField(
                         blank=True,
-                        help_text="Signs too, while the receiver gets the new one.",
+                        help_text="JSON: those that sign too, each until its moment.",
                         null=True,
                     ),
                 ),
-                ("former_until", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "former_until",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="The last of those moments.",
+                        null=True,
+                    ),
+                ),
                 (
                     "is_environment",
                     models.BooleanField(

@@ -106,14 +106,14 @@ class WebhookViewSet(ListModelMixin, GenericViewSet[WebhookEndpoint]):
         request=shapes.SecretRotation,
         responses={
             200: shapes.IssuedEndpointSerializer,
-            **problems(*MAKES, "not_found", "precondition_failed"),
+            **problems(*MAKES, "not_found", "precondition_failed", "rotation_in_progress"),
         },
         examples=[shapes.GRACE],
     )
     @action(detail=True, methods=["post"], url_path="rotate-secret", staff_permissions=CHANGE)
     def rotate_secret(self, request: Request, pk: str) -> Response:
-        """A new secret, in this answer alone. Until the grace is over the one so far signs too;
-        one that still signed from a rotation before does not any more."""
+        """A new secret, in this answer alone. Until the grace is over the one so far signs too, as
+        do those of rotations before until theirs is; 409 when five do. A grace of 0 ends all."""
 
         def effect() -> Response:
             grace = timedelta(seconds=read(shapes.SecretRotation, request)["grace_seconds"])

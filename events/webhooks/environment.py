@@ -10,16 +10,17 @@ from django.utils import timezone
 
 from events.hookmodels import DisabledFor, WebhookEndpoint
 from events.kinds import Kind
+from events.webhooks.addresses import host_of
 from events.webhooks.config import GivenEndpoint
-from events.webhooks.facts import facts, host_of
+from events.webhooks.facts import facts
 from events.webhooks.filters import ALL
+from events.webhooks.secrets import replace_secret
 from events.webhooks.services import (
     GRACE,
     keep,
     note,
     note_change,
     note_switch,
-    replace_secret,
     switch,
 )
 from momentry.common.crypto.errors import EnvelopeError
@@ -76,7 +77,7 @@ def follow(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
         row.succeeded_at = row.failed_at = row.failing_since = None
         fields.append("url")
     if secret_of(row) != given.secret:
-        replace_secret(row, given.secret, timezone.now() + GRACE)
+        replace_secret(row, given.secret, timezone.now(), GRACE)
         fields.append("secret")
     if fields or is_back:
         keep(row)

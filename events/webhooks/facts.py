@@ -2,14 +2,9 @@
 
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
 from events.hookmodels import WebhookEndpoint
-
-
-def host_of(url: str) -> str:
-    """A path can be as good as a password."""
-    return urlsplit(url).netloc
+from events.webhooks.addresses import host_of
 
 
 def facts(row: WebhookEndpoint, names: Iterable[str]) -> dict[str, Any]:

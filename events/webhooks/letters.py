@@ -4,7 +4,7 @@ from events import audience, letters, mail
 from events.hookmodels import WebhookEndpoint
 from events.mail import Letter
 from events.models import Mail
-from events.webhooks.facts import host_of
+from events.webhooks.addresses import host_of
 from events.webhooks.services import whom_it_concerns
 
 TEMPLATE = "webhook_disabled"

@@ -3,35 +3,27 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from time import monotonic
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
 from events.services import record
-from events.webhooks.facts import facts, host_of
-from momentry.common.crypto.errors import EnvelopeError
+from events.webhooks.addresses import check_url, host_of, refuse_inside
+from events.webhooks.facts import facts
+from events.webhooks.secrets import CROWDED, MOST_FORMER, count_formers, replace_secret
 from momentry.common.crypto.generate import webhook_secret
-from momentry.common.egress.allowed import plain_name
-from momentry.common.egress.client import PeerError, Step, dialled_of, look_up
-from momentry.common.egress.rules import Kind as Egress
 from momentry.common.errors import MomentryError
-from momentry.common.validators import validate_webhook_url
 from momentry.common.veil import veils
 
 logger = logging.getLogger(__name__)
 
 GRACE: Final = timedelta(hours=24)
-LOOK_SECONDS: Final = 2.0
-LOCAL: Final = ["127.0.0.1", "::1"]
 FIELDS: Final = ("url", "description", "kinds")
-UNSEEN: Final = {"secret", "former_secret"}  # one that does not open is in nobody's way
+UNSEEN: Final = {"secret", "former_secrets"}  # one that does not open is in nobody's way
 GIVEN: Final = "WEBHOOK_URL and WEBHOOK_SECRET say all of this endpoint."
 Versions = frozenset[int] | None
 
@@ -146,23 +138,18 @@ def delete_endpoint(pk: UUID | str, *, actor: str, versions: Versions = None) ->
 def rotate_secret(
     pk: UUID | str, *, actor: str, grace: timedelta = GRACE, versions: Versions = None
 ) -> IssuedEndpoint:
-    """A new secret; the one so far signs beside it until the grace is over."""
+    """A new secret; those that sign so far sign beside it, the last one until the grace is over.
+    MomentryError rotation_in_progress when MOST_FORMER would be exceeded: nobody's is cut off."""
     found = lock(pk, versions)
     refuse_given(found)
+    now = timezone.now()
+    if grace and count_formers(found, now) >= MOST_FORMER:
+        raise MomentryError("rotation_in_progress", CROWDED)
     secret = webhook_secret()
-    replace_secret(found, secret, timezone.now() + grace)
+    replace_secret(found, secret, now, grace)
     keep(found)
     note(Kind.WEBHOOK_ROTATED, found, actor, grace_seconds=int(grace.total_seconds()))
     return IssuedEndpoint(found, secret)
-
-
-def replace_secret(row: WebhookEndpoint, secret: str, until: datetime) -> None:
-    """Nothing is saved. A secret whose key left the ring signs no more anyway."""
-    try:
-        row.former_secret, row.former_until = row.secret, until
-    except EnvelopeError:
-        row.former_secret, row.former_until = None, None
-    row.secret = secret
 
 
 @transaction.atomic
@@ -219,27 +206,6 @@ def refuse_given(row: WebhookEndpoint) -> None:
 def keep(row: WebhookEndpoint) -> None:
     row.version += 1
     row.save()
-
-
-def check_url(url: str) -> None:
-    try:
-        validate_webhook_url(url)
-    except ValidationError as error:
-        raise ValidationError({"url": error.messages}) from None
-    refuse_inside(url)
-
-
-def refuse_inside(url: str) -> None:
-    """A name that leads nowhere but inside is refused as it is saved, too. One that no name server
-    knows at this moment is judged when it is dialled, as all are."""
-    host = urlsplit(url).hostname or ""
-    is_local = f".{plain_name(host)}".endswith(".localhost")  # RFC 6761 §6.3, whoever answers
-    try:
-        found = LOCAL if is_local else look_up(host, monotonic() + LOOK_SECONDS)
-        dialled_of(host, found, Egress.WEBHOOK)
-    except PeerError as error:
-        if error.step is Step.EGRESS:
-            raise ValidationError({"url": str(error)}) from None
 
 
 def subject(row: WebhookEndpoint) -> str:

@@ -125,6 +125,7 @@ CODES: Final = table(
     ErrorCode("not_acceptable", 406, "The requested format is not available"),
     ErrorCode("conflict", 409, "The request conflicts with the present state"),
     ErrorCode("lease_lost", 409, "The lease has ended"),
+    ErrorCode("rotation_in_progress", 409, "Too many secrets are being exchanged"),
     ErrorCode("idempotency_in_progress", 409, "The same request is still running", retry=True),
     ErrorCode("precondition_failed", 412, "The resource changed meanwhile"),
     ErrorCode("hold_expired", 410, "The hold has ended"),

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+import pytest
 from django.db import connection, transaction
 from django.db.models import Q
 from standardwebhooks.webhooks import Webhook
@@ -21,6 +22,7 @@ from events.services import record
 from events.webhooks.deliveries import expand
 from events.webhooks.sending import Deliverer
 from events.webhooks.services import IssuedEndpoint, WantedEndpoint, create_endpoint
+from momentry.common.errors import MomentryError
 from tests.events.payloads import fitting
 from tests.gateway.wire import within
 
@@ -221,3 +223,14 @@ def one() -> WebhookDelivery:
 def has_tried() -> bool:
     """Has each delivery been tried, and is it nobody's any more?"""
     return not WebhookDelivery.objects.filter(Q(attempts=[]) | ~Q(lease=None)).exists()
+
+
+def kinds_of(row):
+    subject = f"webhook:{row.pk.hex}"
+    return list(Event.objects.filter(subject=subject).order_by("id").values_list("kind", flat=True))
+
+
+def refused(call, *args, **given):
+    with pytest.raises(MomentryError) as raised:
+        call(*args, actor=ACTOR, **given)
+    return raised.value.code.code

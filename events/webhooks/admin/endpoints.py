@@ -124,12 +124,23 @@ class WebhookEndpointAdmin(RefusalsShown[WebhookEndpoint], StaffAdmin[WebhookEnd
             faults = list(pointers(messages_of(error)))
             raise MomentryError("invalid_input", errors=faults) from None
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Its deliveries go with it, and may be very many: they are counted, not listed. Nobody may
-        delete one of them alone."""
-        count = WebhookDelivery.objects.filter(endpoint__in=objs).count()
-        gone = [*map(str, objs), f"{count} deliveries"]
-        return gone, {"deliveries": count}, set(), []
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """The endpoints, and how many deliveries go with them: Django would list each, and ask for
+        the permission to delete them, which nobody has."""
+        rows = list(objs)
+        sent = WebhookDelivery.objects.filter(endpoint__in=[row.pk for row in rows]).count()
+        kept = {
+            str(self.opts.verbose_name)
+            for row in rows
+            if not self.has_delete_permission(request, row)
+        }
+        counts = {
+            str(self.opts.verbose_name_plural): len(rows),
+            str(WebhookDelivery._meta.verbose_name_plural): sent,
+        }
+        return [str(row) for row in rows], counts, kept, []
 
     def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
         services.delete_endpoint(obj.pk, actor=actor_of(request))
