@@ -90,9 +90,15 @@ class Receiver:
         self.answer = answer
         self.lock = threading.Lock()
         self.let_go = threading.Event()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
+        self.port = 0
+        self.listen()
+        self.url = f"http://127.0.0.1:{self.port}/hook?a=b"
+
+    def listen(self) -> None:
+        """Again, where it did before it was stopped."""
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), handler_of(self))
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook?a=b"
+        self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def ids(self) -> list[str]:

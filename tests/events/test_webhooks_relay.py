@@ -2,12 +2,7 @@
 
 import random
 import signal
-import subprocess
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from django.db import transaction
@@ -15,75 +10,19 @@ from django.db import transaction
 from events.kinds import Kind
 from events.models import Event
 from events.services import record
-from momentry.common.egress.allowed import read_allowed
-from momentry.common.env import Environment
 from tests import make
-from tests.events.hooks import LOOPBACK, Receiver, cause, endpoint, receiving, silence
-from tests.gateway.conftest import Database, own_database
-from tests.gateway.households import command
+from tests.events.hooks import endpoint, receiving, silence
+from tests.events.relays import DUE, EXPIRE, LEFT, House
 from tests.gateway.wire import within
 
 pytestmark = pytest.mark.slow
 
 PATIENCE = 90.0
-LEFT = """
-SELECT (SELECT count(*) FROM events_webhookdelivery WHERE delivered_at IS NULL)
-     + (SELECT count(*) FROM events_webhookfanout)
-"""
-EXPIRE = "UPDATE events_webhookdelivery SET leased_until = now() WHERE lease IS NOT NULL"
-DUE = "UPDATE events_webhookdelivery SET next_attempt_at = now() WHERE delivered_at IS NULL"
 HELD = "SELECT count(*) FROM events_webhookdelivery WHERE lease IS NOT NULL"
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
  WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-
-
-class House:
-    """A database and relays; endpoints on loopback are allowed."""
-
-    def __init__(self, database: Database, place: Path, stack: ExitStack) -> None:
-        self.database, self.place, self.stack = database, place, stack
-        self.relays: list[subprocess.Popen[bytes]] = []
-
-    def start(self, **given: str) -> "subprocess.Popen[bytes]":
-        given = {"DATABASE_URL": self.database.url, "EGRESS_ALLOW": LOOPBACK, **given}
-        self.relays.append(command("relay", self.place / "relay.log", given))
-        return self.relays[-1]
-
-    def kill(self) -> None:
-        for relay in self.relays:
-            relay.kill()
-            relay.wait()
-        self.relays.clear()
-
-    def tell(self, receiver: Receiver, *kinds: str) -> str:
-        """The secret of a new endpoint there."""
-        with self.database.rows():
-            return endpoint(receiver.url, *kinds).secret
-
-    def happen(self, times: int) -> set[str]:
-        """The ids of so many events."""
-        with self.database.rows():
-            return {str(cause().pk) for _ in range(times)}
-
-    def count(self, statement: str) -> int:
-        return int(str(self.database.fetch(statement)[0][0]))
-
-    def log(self) -> str:
-        return (self.place / "relay.log").read_text()
-
-
-@pytest.fixture
-def house(migrated: Database, tmp_path: Path, settings: object) -> Iterator[House]:
-    settings.EGRESS_ALLOW = read_allowed(Environment({"EGRESS_ALLOW": LOOPBACK}))
-    with ExitStack() as stack:
-        name = f"hooks{uuid.uuid4().hex[:6]}"
-        made = House(stack.enter_context(own_database(migrated, name)), tmp_path, stack)
-        try:
-            yield made
-        finally:
-            made.kill()
 
 
 def test_an_event_arrives_soon_and_one_that_is_rolled_back_never(house: House) -> None:
