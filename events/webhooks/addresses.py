@@ -24,8 +24,14 @@ def check_url(url: str) -> None:
 
 
 def refuse_inside(url: str) -> None:
-    """A name that leads nowhere but inside is refused as it is saved, too. One that no name server
-    knows at this moment is judged when it is dialled, as all are."""
+    if fault := fault_inside(url):
+        raise fault
+
+
+def fault_inside(url: str) -> ValidationError | None:
+    """Name servers are asked: before a transaction, not in one. A name that leads nowhere but
+    inside is refused as it is saved, too; one that no name server knows at this moment is judged
+    when it is dialled, as all are."""
     host = urlsplit(url).hostname or ""
     is_local = f".{plain_name(host)}".endswith(".localhost")  # RFC 6761 §6.3, whoever answers
     try:
@@ -33,7 +39,8 @@ def refuse_inside(url: str) -> None:
         dialled_of(host, found, Kind.WEBHOOK)
     except PeerError as error:
         if error.step is Step.EGRESS:
-            raise ValidationError({"url": str(error)}) from None
+            return ValidationError({"url": str(error)})
+    return None
 
 
 def host_of(url: str) -> str:

@@ -14,6 +14,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from events.hookmodels import STATES, WebhookDelivery, WebhookEndpoint
 from events.webhooks import services, shapes
+from events.webhooks.addresses import fault_inside
 from events.webhooks.upkeep import redeliver
 from momentry.common.errors import MomentryError
 from momentry.common.filters import CURSOR, NoFilters, read_filters
@@ -66,9 +67,13 @@ class WebhookViewSet(ListModelMixin, GenericViewSet[WebhookEndpoint]):
         """An endpoint that is told of every event from now on that its `kinds` take. Its secret is
         in this answer alone."""
 
+        wanted = services.WantedEndpoint(**read(shapes.EndpointInput, request))
+        fault = fault_inside(wanted.url)  # it may take seconds, and others wait for the lock
+
         def effect() -> Response:
-            wanted = services.WantedEndpoint(**read(shapes.EndpointInput, request))
-            issued = services.create_endpoint(wanted, actor=actor_of(request))
+            if fault is not None:
+                raise fault
+            issued = services.make_endpoint(wanted, actor=actor_of(request))
             return answer_issued(issued, status.HTTP_201_CREATED)
 
         return run_once(request, route="admin/webhooks", effect=effect)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
 from events.services import record
-from events.webhooks.addresses import check_url, host_of, refuse_inside
+from events.webhooks.addresses import check_url, host_of
 from events.webhooks.facts import facts
 from events.webhooks.secrets import CROWDED, MOST_FORMER, count_formers, replace_secret
 from momentry.common.crypto.generate import webhook_secret
@@ -47,13 +47,18 @@ class IssuedEndpoint(NamedTuple):
 
 def create_endpoint(wanted: WantedEndpoint, *, actor: str) -> IssuedEndpoint:
     """Raises ValidationError."""
+    check_url(wanted.url)
+    return make_endpoint(wanted, actor=actor)
+
+
+@transaction.atomic
+def make_endpoint(wanted: WantedEndpoint, *, actor: str) -> IssuedEndpoint:
+    """Of a URL that was checked before the transaction. Raises ValidationError."""
     secret = webhook_secret()
     made = WebhookEndpoint(**wanted._asdict(), secret=secret)
     made.full_clean()
-    refuse_inside(made.url)
-    with transaction.atomic():
-        made.save()
-        note(Kind.WEBHOOK_CREATED, made, actor, host=host_of(made.url), kinds=made.kinds)
+    made.save()
+    note(Kind.WEBHOOK_CREATED, made, actor, host=host_of(made.url), kinds=made.kinds)
     return IssuedEndpoint(made, secret)
 
 
@@ -64,6 +69,13 @@ def change_endpoint(
     not_found, conflict, precondition_failed."""
     if "url" in wanted:
         check_url(wanted["url"])
+    return apply_changes(pk, wanted, actor=actor, versions=versions)
+
+
+def apply_changes(
+    pk: UUID | str, wanted: Mapping[str, Any], *, actor: str, versions: Versions = None
+) -> WebhookEndpoint:
+    """As change_endpoint(), to a URL that was checked before the transaction."""
     with transaction.atomic():
         found = lock(pk, versions)
         if set(wanted) & set(FIELDS):  # who is disabled for failing may be enabled

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -10,6 +11,7 @@ from django.utils import timezone
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
 from events.models import Event
+from events.webhooks import addresses
 from events.webhooks.config import GivenEndpoint
 from events.webhooks.environment import follow_environment
 from tests import make
@@ -51,6 +53,27 @@ def test_what_is_refused_is_told_and_not_saved(house: House, root: Client) -> No
 
         assert "errornote" in answer.content.decode() or "error" in answer.content.decode()
     assert WebhookEndpoint.objects.count() == before
+
+
+def test_name_servers_are_asked_before_the_pages_transaction(
+    house: House, root: Client, viewer: Client, monkeypatch: Any
+) -> None:
+    row, held = quiet_endpoint().endpoint, []
+
+    def look_up(*_: Any) -> list[str]:
+        held.append(list(connection.savepoint_ids))
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(addresses, "look_up", look_up)
+    given = form(url="http://hooks.example.org/")
+    for url in (reverse(ADD), change(WebhookEndpoint, row.pk)):
+        assert root.post(url, given).status_code == 302
+        assert viewer.post(url, given).status_code == 403
+
+    assert held == [[], []]
+    assert not WebhookEndpoint.objects.filter(url=given["url"]).exists()
+    row.refresh_from_db()
+    assert row.version == 1
 
 
 def test_one_is_changed_disabled_enabled_and_forgotten(house: House, root: Client) -> None:

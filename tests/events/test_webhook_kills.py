@@ -163,12 +163,21 @@ def answered(callers: Callers) -> bool:
 def kill_one(scene: Scene) -> str:
     """Of those that work."""
     up = lambda: [each for each in scene.mortals if each.is_up()]  # noqa: E731  asked often
-    assert within(PATIENCE, lambda: bool(up()), 0.1)
+    assert within(PATIENCE, lambda: bool(up()), 0.1), said(scene)
     victim = random.choice(up())
     time.sleep(random.uniform(0, 0.3))
     victim.kill()
     victim.begin()
     return victim.name
+
+
+def said(scene: Scene) -> str:
+    """By those that do not work."""
+    return "\n".join(
+        f"{each.name} {each.process.poll()}: {each.log.read_text()[-2000:]}"
+        for each in scene.mortals
+        if not each.is_up()
+    )
 
 
 def spoil(scene: Scene, number: int) -> None:
@@ -186,7 +195,7 @@ def test_whoever_is_killed_nothing_is_lost_and_doubles_have_one_id(scene: Scene)
     house, receiver = scene.house, scene.receiver
     secret = house.tell(receiver, "tier:updated")
     receiver.answer = moody = Moody(secret)
-    assert within(PATIENCE, lambda: all(each.is_up() for each in scene.mortals))
+    assert within(PATIENCE, lambda: all(each.is_up() for each in scene.mortals), 0.1), said(scene)
     killed: Counter[str] = Counter()
     with scene.callers:
         for number in range(KILLS):

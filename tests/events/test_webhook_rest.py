@@ -5,11 +5,13 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from events.hookmodels import WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
 from events.models import Event
+from events.webhooks import addresses
 from tests.events.chained import by_hand
 from tests.events.hooks import PUBLIC, endpoint, happen, quiet_endpoint
 
@@ -42,6 +44,23 @@ def test_the_same_call_twice_makes_one_and_tells_the_secret_once(admin_api):
 
     assert WebhookEndpoint.objects.count() == 1
     assert second.json() == {**first.json(), "secret": None, "secret_status": "delivered"}
+
+
+def test_name_servers_are_asked_before_the_lock_of_the_call_is_held(admin_api, monkeypatch, row):
+    """They may take seconds: who calls again meanwhile would wait with a connection in hand."""
+    held = []
+
+    def look_up(*_):
+        held.append(list(connection.savepoint_ids))
+        return ["1.1.1.1"]
+
+    monkeypatch.setattr(addresses, "look_up", look_up)
+    given = {"url": "http://hooks.example.org/", "kinds": ["*"]}
+    made = admin_api.post(HOOKS, given, HTTP_IDEMPOTENCY_KEY="once")
+    changed = admin_api.patch(f"{HOOKS}/{row.pk}", {"url": given["url"]})
+
+    assert (made.status_code, changed.status_code) == (201, 200)
+    assert held == [[], []]
 
 
 @pytest.mark.parametrize(

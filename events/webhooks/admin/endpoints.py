@@ -14,6 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.webhooks import services
+from events.webhooks.addresses import fault_inside
 from momentry.common.errors import MomentryError
 from momentry.common.handlers import messages_of, pointers
 from momentry.common.refusals import RefusalsShown
@@ -32,8 +33,10 @@ from momentry.common.staff import (
     column,
     link_to_list,
 )
+from momentry.common.validators import validate_webhook_url
 
 CHANGE: Final = "events.change_webhookendpoint"
+FAULT: Final = "webhook_address_fault"
 HEALTH: Final = {"new": BLUE, "active": GREEN, "failing": ORANGE, "disabled": RED}
 
 
@@ -59,6 +62,15 @@ DISABLE: Final = Deed(
     "Disable", "Disabled", "Nothing more is sent, and new events do not wait, for:", CHANGE,
     disable,
 )  # fmt: skip
+
+
+def fault_of(url: str) -> ValidationError | None:
+    """None of what is no URL: the form says that."""
+    try:
+        validate_webhook_url(url)
+    except ValidationError:
+        return None
+    return fault_inside(url)
 
 
 def health_of(row: WebhookEndpoint) -> str:
@@ -107,17 +119,32 @@ class WebhookEndpointAdmin(RefusalsShown[WebhookEndpoint], StaffAdmin[WebhookEnd
         given = obj is not None and obj.is_environment and obj.disabled_for != DisabledFor.UNSET
         return super().has_delete_permission(request, obj) and not given
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """What it does is one transaction: name servers are asked before it."""
+        may = self.has_change_permission if object_id else self.has_add_permission
+        if request.method == "POST" and may(request):
+            setattr(request, FAULT, fault_of(request.POST.get("url", "")))
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
     def save_model(
         self, request: HttpRequest, obj: WebhookEndpoint, form: Any, change: bool
     ) -> None:
         given, actor = form.cleaned_data, actor_of(request)
         try:
+            if "url" in form.changed_data and (fault := getattr(request, FAULT, None)):
+                raise fault
             if change:
                 named = {name: given[name] for name in services.FIELDS if name in form.changed_data}
-                services.change_endpoint(obj.pk, named, actor=actor)
+                services.apply_changes(obj.pk, named, actor=actor)
             else:
                 wanted = services.WantedEndpoint(**{each: given[each] for each in services.FIELDS})
-                issued = services.create_endpoint(wanted, actor=actor)
+                issued = services.make_endpoint(wanted, actor=actor)
                 obj.pk = issued.endpoint.pk
                 setattr(obj, "issued", issued)  # noqa: B010  for response_add
         except ValidationError as error:
