@@ -25,7 +25,7 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 """
 
 
-def test_an_event_arrives_soon_and_one_that_is_rolled_back_never(house: House) -> None:
+def test_an_event_arrives_and_one_that_is_rolled_back_never(house: House) -> None:
     with receiving() as receiver:
         secret = house.tell(receiver, "apikey:*")
         house.start()
@@ -35,14 +35,10 @@ def test_an_event_arrives_soon_and_one_that_is_rolled_back_never(house: House) -
         wanted = house.happen(1)
         assert within(PATIENCE, lambda: bool(receiver.heard)), house.log()
 
-        times = []
         for _ in range(5):
-            began = time.monotonic()
             wanted.update(house.happen(1))
             assert within(PATIENCE, lambda: set(receiver.ids()) == wanted), house.log()
-            times.append(time.monotonic() - began)
 
-    assert max(times) <= 5.0
     assert all(each.is_signed(secret) for each in receiver.heard)
     assert len(receiver.ids()) == len(wanted)
 
@@ -85,11 +81,9 @@ def test_a_relay_that_ends_gives_back_what_hangs(house: House) -> None:
             endpoint(silent.url)
         relay = house.start()
         assert within(PATIENCE, lambda: bool(silent.taken)), house.log()
-        began = time.monotonic()
         relay.send_signal(signal.SIGTERM)
         assert relay.wait(30) == 0
 
-    assert time.monotonic() - began <= 12.0
     assert house.count(HELD) == 0
     assert house.count(LEFT) == 1
 
