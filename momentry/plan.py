@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.db import connection, transaction
+from django.db.models import Exists
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import ModelEntry
 
-from momentry.common.models import ScheduledJob
-from momentry.due import following
+from momentry.common.models import JobRun, ScheduledJob
+from momentry.due import following, slot
 
 LOCK: Final = 0x6265617420706C61  # "beat pla" in ASCII
 UNUSED: Final = "celery.backend_cleanup"  # Celery's own; there is no result backend to clean up
@@ -68,8 +69,21 @@ def describe(now: datetime) -> None:
         fresh: dict[str, Any] = {"task": row.task, "next_due_at": due}
         if due is None:
             fresh["owed_since"] = None
+        else:
+            note_missed(row, job.next_due_at, now)
         ScheduledJob.objects.update_or_create(name=row.name, defaults=fresh)
     ScheduledJob.objects.filter(name__in=jobs, is_ours=False).delete()
+
+
+def note_missed(row: PeriodicTask, due: datetime | None, now: datetime) -> None:
+    """A time that came while no beat looked is owed from then on; beat sends it by itself. No time
+    of before somebody chose this schedule, and none that another beat has sent."""
+    since = max(row.last_run_at or row.date_changed, row.date_changed)
+    if due is None or not since < due <= now:
+        return
+    sent = JobRun.objects.filter(job=row.name, due_at__gte=slot(row.schedule, due) or due)
+    unsent = ScheduledJob.objects.filter(~Exists(sent), name=row.name, owed_since=None)
+    unsent.filter(next_due_at=due).update(owed_since=due)
 
 
 def next_of(row: PeriodicTask, now: datetime) -> datetime | None:
