@@ -31,14 +31,14 @@ class Keeper:
     """One thread for all runs of this process: it renews their leases while they are at work."""
 
     def __init__(self) -> None:
-        self.runs: set[int] = set()
+        self.runs: set[Run] = set()
         self.changed = threading.Condition()
         self.thread: threading.Thread | None = None
 
     @contextmanager
     def keeping(self, run: Run) -> Iterator[None]:
         with self.changed:
-            self.runs.add(run.id)
+            self.runs.add(run)
             if self.thread is None:
                 self.thread = threading.Thread(target=self.go, name="leases", daemon=True)
                 self.thread.start()
@@ -47,7 +47,7 @@ class Keeper:
             yield
         finally:
             with self.changed:
-                self.runs.discard(run.id)
+                self.runs.discard(run)
 
     def go(self) -> None:
         while True:
@@ -55,6 +55,8 @@ class Keeper:
                 self.changed.wait_for(lambda: bool(self.runs))
                 self.changed.wait(runs.RENEW_SECONDS)
                 kept = list(self.runs)
+            if not kept:
+                continue
             try:
                 runs.renew(kept)
             except Error as error:

@@ -4,7 +4,7 @@ Times are the database's: workers' clocks may differ. A run whose worker was kil
 and is sent again; what a run does is safe to be done twice, so a late first worker does no harm.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -78,9 +78,12 @@ RETURNING id, tries
 """
 BY_TIME: Final = "(job, due_at)"
 BY_HAND: Final = "(message) WHERE due_at IS NULL"
+# The try too: a worker that lost its lease must not keep the run of the one after it.
 RENEW: Final = """
-UPDATE common_jobrun SET leased_until = clock_timestamp() + %s * interval '1 second'
- WHERE id = ANY(%s) AND ended_at IS NULL AND leased_until IS NOT NULL
+UPDATE common_jobrun AS run SET leased_until = clock_timestamp() + %s * interval '1 second'
+  FROM unnest(%s::bigint[], %s::int[]) AS kept (id, tries)
+ WHERE run.id = kept.id AND run.tries = kept.tries
+   AND run.ended_at IS NULL AND run.leased_until IS NOT NULL
 """
 END: Final = """
 WITH ended AS (
@@ -105,7 +108,8 @@ ON CONFLICT (name) DO UPDATE
        owed_since = CASE WHEN %(outcome)s = 'done' THEN NULL ELSE known.owed_since END
 """
 PUT_OFF: Final = """
-UPDATE common_jobrun SET leased_until = clock_timestamp() + %s * interval '1 second' WHERE id = %s
+UPDATE common_jobrun SET leased_until = clock_timestamp() + %s * interval '1 second'
+ WHERE id = %s AND tries = %s AND ended_at IS NULL AND leased_until IS NOT NULL
 """
 # What has to be sent again: whose lease ran out, and who was never begun.
 STALE: Final = """
@@ -148,19 +152,21 @@ def claim(order: Order, message: Message) -> Run | None:
     return Run(*rows[0]) if rows else None
 
 
-def renew(ids: Iterable[int]) -> None:
-    ask(RENEW, [LEASE_SECONDS, list(ids)])
+def renew(kept: Collection[Run]) -> None:
+    """Nothing changes for who lost the lease to another try."""
+    ask(RENEW, [LEASE_SECONDS, [run.id for run in kept], [run.tries for run in kept]])
 
 
 def end(run: Run, outcome: Outcome, said: str) -> None:
-    """Nothing changes for who lost the lease to another try."""
+    """As renew."""
     ask(END, {"id": run.id, "tries": run.tries, "outcome": outcome.value,
               "said": said[:SAID_LENGTH]})  # fmt: skip
 
 
 def put_off(run: Run) -> None:
-    """Its message comes again, and may claim it; if it does not come, the run is sent again."""
-    ask(PUT_OFF, [RETRY_SECONDS, run.id])
+    """Its message comes again, and may claim it; if it does not come, the run is sent again. As
+    renew."""
+    ask(PUT_OFF, [RETRY_SECONDS, run.id, run.tries])
 
 
 @transaction.atomic

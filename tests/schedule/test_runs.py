@@ -102,7 +102,7 @@ def test_a_lease_that_is_renewed_does_not_lapse():
     assert run is not None
     lapse()
 
-    runs.renew([run.id])
+    runs.renew([run])
 
     assert runs.take_stale() == []
 
