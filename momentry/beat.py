@@ -19,7 +19,7 @@ from momentry.common.models import ScheduledJob
 from momentry.common.runs import Order
 from momentry.common.turns import Tally, count
 from momentry.due import following, slot
-from momentry.plan import describe, write_plan
+from momentry.plan import describe, keep_plan, others, write_plan
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +59,12 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # untyped package
     def all_as_schedule(self) -> dict[str, DueEntry]:
         if self._last_timestamp is None:  # before the reading: what changes meanwhile is read anew
             self._last_timestamp = self.Changes.last_change()
+        now, wanted = timezone.now(), self.app.conf.beat_schedule
+        keep_plan(wanted, now)
         found: dict[str, DueEntry] = super().all_as_schedule()
-        describe(timezone.now())
+        for name in others(wanted):
+            found.pop(name, None)
+        describe(now)
         return found
 
     def _get_crontab_exclude_query(self) -> Q:

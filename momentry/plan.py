@@ -1,11 +1,13 @@
-"""The schedule in the database: ours is written where it is new, staff's changes stay."""
+"""The schedule in the database: ours is written where it is new, staff's changes stay. Beats of two
+versions may go beside each other: each runs its own entries, and staff's."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
 from django.db.models import Exists
+from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 from django_celery_beat.schedulers import ModelEntry
 
@@ -15,15 +17,17 @@ from momentry.due import following, slot
 LOCK: Final = 0x6265617420706C61  # "beat pla" in ASCII
 UNUSED: Final = "celery.backend_cleanup"  # Celery's own; there is no result backend to clean up
 KINDS: Final = ("crontab", "interval", "solar", "clocked")
+UNNAMED: Final = timedelta(minutes=15)  # beat reads the schedule, and names its own, each five
+KEPT: Final = timedelta(days=7)  # what no beat names: another version may come again
 
 
 @transaction.atomic
 def write_plan(wanted: Mapping[str, Mapping[str, Any]]) -> None:
     """Each beat does it as it starts; safe at once. An entry that is new is written. One that
-    stands as we wrote it follows a new default; one that staff changed or switched off stays. What
-    the settings name no longer goes."""
+    stands as we wrote it follows a new default; one that staff changed or switched off stays."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+    now = timezone.now()
     rows = {row.name: row for row in PeriodicTask.objects.select_related(*KINDS)}
     known = ScheduledJob.objects.filter(is_ours=True).in_bulk()
     for name, entry in wanted.items():
@@ -37,12 +41,26 @@ def write_plan(wanted: Mapping[str, Mapping[str, Any]]) -> None:
         if row.pk is None or is_moved or row.task != entry["task"]:
             row.task = entry["task"]
             row.save()
-        note = {"task": row.task, "is_ours": True, "default": in_words(times)}
+        note = {"task": row.task, "is_ours": True, "default": in_words(times), "named_at": now}
         ScheduledJob.objects.update_or_create(name=name, defaults=note)
-    forget({*known, UNUSED} - set(wanted))
+    forget([UNUSED])
 
 
-def forget(names: set[str]) -> None:
+def keep_plan(wanted: Mapping[str, Mapping[str, Any]], now: datetime) -> None:
+    """Names these as this beat's, and writes again what was taken away."""
+    if PeriodicTask.objects.filter(name__in=wanted).count() < len(wanted):
+        write_plan(wanted)
+    ScheduledJob.objects.filter(name__in=wanted).update(named_at=now)
+
+
+def others(wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Ours, of another version: its workers know the tasks."""
+    rows = ScheduledJob.objects.filter(is_ours=True).exclude(name__in=wanted)
+    return list(rows.values_list("name", flat=True))
+
+
+def forget(names: Iterable[str]) -> None:
+    names = list(names)
     if PeriodicTask.objects.filter(name__in=names).delete()[0]:
         PeriodicTasks.update_changed()
     ScheduledJob.objects.filter(name__in=names).delete()
@@ -58,12 +76,14 @@ def in_words(times: CrontabSchedule | IntervalSchedule | None) -> str:
 
 
 def describe(now: datetime) -> None:
-    """Notes what /metrics and staff are told of every entry, also of those that beat does not load
-    yet because their hour is far away. What is switched off is due at no time, and owed by none."""
+    """Notes what /metrics and staff are told of every entry. What is switched off, or named by no
+    beat, is due at no time and owed by none; in the end it goes."""
+    old = ScheduledJob.objects.filter(is_ours=True, named_at__lt=now - KEPT)
+    forget(old.values_list("name", flat=True))
     jobs = ScheduledJob.objects.in_bulk()
     for row in PeriodicTask.objects.select_related(*KINDS):
-        due = next_of(row, now)
         job = jobs.pop(row.name, None) or ScheduledJob(name=row.name)
+        due = None if is_unnamed(job, now) else next_of(row, now)
         if (job.task, job.next_due_at) == (row.task, due):
             continue
         fresh: dict[str, Any] = {"task": row.task, "next_due_at": due}
@@ -73,6 +93,10 @@ def describe(now: datetime) -> None:
             note_missed(row, job.next_due_at, now)
         ScheduledJob.objects.update_or_create(name=row.name, defaults=fresh)
     ScheduledJob.objects.filter(name__in=jobs, is_ours=False).delete()
+
+
+def is_unnamed(job: ScheduledJob, now: datetime) -> bool:
+    return job.is_ours and job.named_at is not None and job.named_at < now - UNNAMED
 
 
 def note_missed(row: PeriodicTask, due: datetime | None, now: datetime) -> None:

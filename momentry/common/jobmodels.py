@@ -23,6 +23,9 @@ class ScheduledJob(models.Model):
     default = models.CharField(
         max_length=400, blank=True, help_text="The time that we wrote last: staff's differs."
     )
+    named_at = models.DateTimeField(
+        null=True, help_text="When a beat last had it in its settings, of ours."
+    )
     next_due_at = models.DateTimeField(null=True, help_text="Empty: switched off.")
     owed_since = models.DateTimeField(
         null=True, help_text="When the first run was due of those since one was done."

@@ -99,8 +99,7 @@ def test_rows_of_before_this_was_kept_stay_as_they_are():
     assert (row().task, hour()) == ("apikeys.tasks.purge_keys", "11")
 
 
-def test_what_we_name_no_longer_goes_and_what_staff_made_stays():
-    write_plan(NIGHTLY)
+def test_what_celery_brings_along_goes_and_what_staff_made_stays():
     times = CrontabSchedule.objects.create(minute="11", hour="11")
     for name in ("theirs", "celery.backend_cleanup"):
         PeriodicTask.objects.create(name=name, task="x", crontab=times)

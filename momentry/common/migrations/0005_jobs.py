@@ -36,6 +36,12 @@ class Migration(migrations.Migration):
                         max_length=400,
                     ),
                 ),
+                (
+                    "named_at",
+                    models.DateTimeField(
+                        help_text="When a beat last had it in its settings, of ours.", null=True
+                    ),
+                ),
                 ("next_due_at", models.DateTimeField(help_text="Empty: switched off.", null=True)),
                 (
                     "owed_since",
