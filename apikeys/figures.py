@@ -102,6 +102,8 @@ SELECT f.name, r.name, f.value
                        ('round_turned_timestamp_seconds', extract(epoch FROM turned_at))
                ) f (name, value)
  WHERE f.value IS NOT NULL
+   AND (r.name = 'beat' OR r.named_at > (SELECT max(named_at) FROM common_roundcount
+                                          WHERE name <> 'beat') - interval '4 minutes')
 UNION ALL
 SELECT 'schedule_running', '', count(*) FROM common_jobrun
  WHERE ended_at IS NULL AND leased_until > statement_timestamp()
@@ -152,7 +154,7 @@ FAMILIES: Final = {
     "round_turns": Family("Turns of a round of the relay, or of beat.", "round", True),
     "round_failures": Family("Turns that failed.", "round", True),
     "round_seconds": Family("Time they took.", "round", True),
-    "round_turned_timestamp_seconds": Family("When one last ended well.", "round"),
+    "round_turned_timestamp_seconds": Family("When one last ended well, or came on.", "round"),
     "schedule_running": Family("Runs of scheduled work going on."),
     "schedule_done": Family("Runs done.", "name", True),
     "schedule_failed": Family("Runs that failed.", "name", True),

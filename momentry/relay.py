@@ -19,7 +19,7 @@ from events.webhooks.environment import follow_environment
 from events.webhooks.sending import Deliverer
 from momentry.common.env import Environment
 from momentry.listening import listen
-from momentry.rounds import Round, Then, go_round, over
+from momentry.rounds import Round, Then, go_round, is_over
 from provisioning.services.wakeups import look_at_due
 from provisioning.services.worker import Worker, make_worker
 from proxy.gateway.settings import read_direct_url
@@ -74,18 +74,18 @@ def follow_webhook() -> Then:
 async def deliver_webhooks() -> Then:
     """It looks by itself; turns only say that it does. What is in hand goes on between them, and is
     ended in the last one."""
-    await deliverer.run(over.is_set, DELIVER_SECONDS)
+    await deliverer.run(is_over, DELIVER_SECONDS)
     return Then.AGAIN
 
 
 def send_mail() -> Then | None:
-    sent = send_due(timezone.now(), most=LETTERS, is_over=over.is_set)
+    sent = send_due(timezone.now(), most=LETTERS, is_over=is_over)
     return Then.AGAIN if sent == LETTERS else None
 
 
 def seal_events() -> None:
     """Events get their places in the chain; its end is told once an hour."""
-    SEALER.seal()
+    SEALER.seal(is_over)
     tell_head(timezone.now())
 
 
@@ -97,7 +97,7 @@ def look_at_refusals() -> Then | None:
 
 def look_at_wordpress() -> None:
     """The users who are said to have changed."""
-    look_at_due(timezone.now(), over.is_set)
+    look_at_due(timezone.now(), is_over)
 
 
 ROUNDS: Final = (

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import ContextVar
 from enum import Enum
 from time import monotonic
 from typing import Any, Final, NamedTuple
@@ -24,7 +25,17 @@ COUNT_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 20.0
 
 over: Final = threading.Event()
-"""Is the process to end? Long work looks at it between two steps."""
+"""Is the process to end?"""
+going: Final["ContextVar[Turns | None]"] = ContextVar("going", default=None)
+
+
+def is_over() -> bool:
+    """Long work asks it before each of its steps. Asked again in one turn it has done one, which
+    /metrics tells as it tells a turn that ended well."""
+    turns = going.get()
+    if turns is not None:
+        turns.ask()
+    return over.is_set()
 
 
 class Then(Enum):
@@ -53,20 +64,23 @@ class Turns:
         self.trouble = ""
         self.say_at = 0.0
         self.tally = Tally(each.name, 0, 0, 0.0)
+        self.asked = self.is_done = False
+        self.steps = 0  # of turns that last; counted by its own thread
 
     async def run(self) -> None:
+        going.set(self)
         while not over.is_set():
             self.called.clear()  # who calls from now on is heard
             then = await self.turn()
             if then is Then.DONE:
-                self.tally = Tally(self.round.name, 0, 0, 0.0)  # else it would seem to stand still
+                self.is_done = True
                 return
             if then is not Then.AGAIN:
                 await self.rest()
 
     async def turn(self) -> object:
         """Whatever fails is said and tried again."""
-        began = monotonic()
+        began, self.asked = monotonic(), False
         try:
             then = await self.work()
         except Exception as error:  # noqa: BLE001  the outermost loop
@@ -84,14 +98,22 @@ class Turns:
     async def work(self) -> object:
         if inspect.iscoroutinefunction(self.round.work):
             return await self.round.work()
-        return await in_thread(f"round-{self.round.name}", self.round.work)
+        return await in_thread(f"round-{self.round.name}", self.go)
+
+    def go(self) -> object:
+        going.set(self)  # in its thread
+        return self.round.work()
+
+    def ask(self) -> None:
+        self.steps += self.asked
+        self.asked = True
 
     async def rest(self) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.called.wait(), self.round.seconds)
 
     def add(self, seconds: float, *, failures: int) -> None:
-        name, turns, failed, spent = self.tally
+        name, turns, failed, spent, _ = self.tally
         self.tally = Tally(name, turns + 1, failed + failures, spent + seconds)
 
     def say(self, error: Exception) -> None:
@@ -129,20 +151,23 @@ def fill(future: "Future[object]", work: Callable[[], object]) -> None:
 
 
 class Counting:
-    """Adds what all rounds did to what the database knows; what it cannot be told now, later."""
+    """Adds what all rounds did to what the database knows, and names them; what it cannot be told
+    now, later. One that is done is named no more: else it would seem to stand still."""
 
     def __init__(self, some: Iterable[Turns]) -> None:
-        self.turns = tuple(some)
+        self.steps = dict.fromkeys(some, 0)
 
     async def tell(self) -> None:
         """On the loop, as the rounds' own adding is: nothing comes in between."""
-        taken = [(each, each.tally) for each in self.turns if each.tally.turns]
-        await in_thread("counts", lambda: count(tally for _, tally in taken))
-        for each, told in taken:
-            name, turns, failures, seconds = each.tally  # it may have gone on meanwhile
+        taken = [(each, each.tally, each.steps) for each in self.steps if not each.is_done]
+        tallies = [tally._replace(came_on=steps > self.steps[each]) for each, tally, steps in taken]
+        await in_thread("counts", lambda: count(tallies))
+        for each, told, steps in taken:
+            name, turns, failures, seconds, _ = each.tally  # it may have gone on meanwhile
             each.tally = Tally(
                 name, turns - told.turns, failures - told.failures, seconds - told.seconds
             )
+            self.steps[each] = steps
 
 
 Listen = Callable[[Callable[[str], object]], Coroutine[Any, Any, None]]

@@ -6,7 +6,7 @@ late, with an older id, is simply behind what was sealed before.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -48,12 +48,12 @@ class Sealer:
         self.refused: frozenset[UUID] = frozenset()
         self.said: set[str] = set()
 
-    def seal(self) -> int:
-        """Seal all there is; how many rows. Nothing while another sealer is at it. BrokenError and
-        UnprovableError where the chain cannot go on."""
+    def seal(self, is_over: Callable[[], bool] = lambda: False) -> int:
+        """Seal all there is; how many rows. Nothing while another sealer is at it. ``is_over``: is
+        the process to end? BrokenError and UnprovableError where the chain cannot go on."""
         total, after = 0, None
         refused: list[UUID] = []
-        while True:
+        while not is_over():
             try:
                 turn = self.turn(after)
             except BrokenError as error:

@@ -92,7 +92,10 @@ class RoundCount(models.Model):
     turns = models.PositiveBigIntegerField(default=0)
     failures = models.PositiveBigIntegerField(default=0)
     seconds = models.FloatField(default=0)
-    turned_at = models.DateTimeField(null=True, help_text="When the last turn ended well.")
+    turned_at = models.DateTimeField(
+        null=True, help_text="When the last turn ended well, or one that lasts came on."
+    )
+    named_at = models.DateTimeField(db_default=Now(), help_text="When a process last had it.")
 
     def __str__(self) -> str:
         return self.name

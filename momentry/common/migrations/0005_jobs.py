@@ -118,7 +118,14 @@ class Migration(migrations.Migration):
                 ("seconds", models.FloatField(default=0)),
                 (
                     "turned_at",
-                    models.DateTimeField(help_text="When the last turn ended well.", null=True),
+                    models.DateTimeField(
+                        help_text="When the last turn ended well, or one that lasts came on.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "named_at",
+                    models.DateTimeField(db_default=Now(), help_text="When a process last had it."),
                 ),
             ],
         ),
