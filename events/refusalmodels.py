@@ -38,6 +38,9 @@ class RefusalTally(models.Model):
     last_at = models.DateTimeField()
     requests = models.JSONField(default=list, help_text="Ids of some of them.")
     told_at = models.DateTimeField(null=True, help_text="When an event first told of it.")
+    ended_at = models.DateTimeField(
+        null=True, help_text="When one last told of what came after that; the hour was over."
+    )
 
     class Meta:
         constraints = [

@@ -17,9 +17,12 @@ WORDS = ", ".join(f"'{code}'" for code in CODES)
 FORWARD = rf"""
 CREATE FUNCTION momentry_refusal() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    more text[] := regexp_match(NEW.error_detail,
-        'And ([0-9]{{1,9}}) more like it from (this|any) address\.$');
+    more text[];
 BEGIN
+    IF NEW.error_detail LIKE '%address.' THEN
+        more := regexp_match(NEW.error_detail,
+            'And ([0-9]{{1,9}}) more like it from (this|any) address\.$');
+    END IF;
     INSERT INTO events_refusal (at, code, request_id, client_address, key_id, member_id, count)
     VALUES (NEW.ts, NEW.code, NEW.id,
             CASE WHEN more[2] = 'any' THEN NULL ELSE NEW.client_address END,

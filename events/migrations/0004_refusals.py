@@ -1,6 +1,31 @@
-"""Refusals wait here for the event that tells them (events.refusals)."""
+"""Refusals wait here for the event that tells them (events.refusals). Where no relay takes them away
+the table does not grow for ever: of all but the latest half a million only how many there were of
+each code and hour is kept. Each 256th row looks for such.
+"""
 
 from django.db import migrations, models
+
+FORWARD = """
+CREATE FUNCTION momentry_fold_refusals() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    WITH gone AS (
+        DELETE FROM events_refusal
+         WHERE id IN (SELECT id FROM events_refusal WHERE id <= NEW.id - 500000
+                       ORDER BY id LIMIT 2000 FOR UPDATE SKIP LOCKED)
+        RETURNING at, code, count
+    )
+    INSERT INTO events_refusal (at, code, count)
+    SELECT min(at), code, sum(count) FROM gone GROUP BY code, date_trunc('hour', at, 'UTC');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER momentry_fold_refusals AFTER INSERT ON events_refusal FOR EACH ROW
+    WHEN (NEW.id % 256 = 0) EXECUTE FUNCTION momentry_fold_refusals();
+"""
+BACKWARD = """
+DROP TRIGGER momentry_fold_refusals ON events_refusal;
+DROP FUNCTION momentry_fold_refusals();
+"""
 
 
 class Migration(migrations.Migration):
@@ -55,6 +80,13 @@ class Migration(migrations.Migration):
                     "told_at",
                     models.DateTimeField(null=True, help_text="When an event first told of it."),
                 ),
+                (
+                    "ended_at",
+                    models.DateTimeField(
+                        help_text="When one last told of what came after that; the hour was over.",
+                        null=True,
+                    ),
+                ),
             ],
             options={
                 "constraints": [
@@ -66,4 +98,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunSQL(FORWARD, BACKWARD),
     ]

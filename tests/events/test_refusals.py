@@ -72,6 +72,7 @@ def test_the_others_of_the_hour_are_told_together_when_it_is_over():
     )  # fmt: skip
     assert len(told["requests"]) == 3
     assert look(62) == []
+    assert look(181) == []
     assert not RefusalTally.objects.exists()
 
 

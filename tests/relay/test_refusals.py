@@ -18,7 +18,7 @@ import pytest
 from apikeys.requestlog.insert import ENSURE_PARTITION, INSERT
 from events.kinds import Kind
 from events.models import Event, Refusal, RefusalTally
-from events.refusals import HOUR, SETTLE, tell_refusals
+from events.refusals import HOUR, LATE, SETTLE, tell_refusals
 from proxy.gateway.sampling import told
 from tests.apikeys import logs
 from tests.events.payloads import faults_of
@@ -105,6 +105,7 @@ def test_each_is_told_once_through_kills(house: House) -> None:
     with house.database.rows():
         later = datetime.now(UTC) + HOUR + SETTLE
         tell_refusals(later)
+        tell_refusals(later + LATE + HOUR)
         events = list(Event.objects.filter(kind=Kind.AUTH_REFUSED))
         faults = [fault for event in events for fault in faults_of(event)]
         counts = [count_of(event) for event in events]
