@@ -31,8 +31,9 @@ def capped(login: Page) -> Page:
             return login(request, extra_context)
         try:
             count_attempt(request)
-        except MomentryError as error:
-            staff.note_throttled(request)
+        except throttle.TooManyError as error:
+            if error.is_first:  # the others would cost a write each
+                staff.note_throttled(request)
             return wait_page(request, error)
         return attempt(login, request, extra_context)
 

@@ -45,8 +45,9 @@ class ClaimPage(View):
             return self.http_method_not_allowed(request)
         try:
             throttle.spend(request, throttle.CLAIM_ADDRESS, throttle.address_of(request))
-        except MomentryError as error:
-            note("claim_throttled", request)
+        except throttle.TooManyError as error:
+            if error.is_first:  # the others would cost a write each
+                note("claim_throttled", request)
             return wait_page(request, error)
         try:
             response = super().dispatch(request, *args, **kwargs)

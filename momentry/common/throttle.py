@@ -78,27 +78,41 @@ class Outage:
 outage = Outage()
 
 
+class TooManyError(MomentryError):
+    """rate_limited. ``is_first``: of its window; whoever writes it down does so once."""
+
+    def __init__(self, seconds: int, *, is_first: bool) -> None:
+        detail = f"Too many attempts. Try again in {seconds} seconds."
+        super().__init__("rate_limited", detail, retry_after=seconds)
+        self.is_first = is_first
+
+
 def spend(request: HttpRequest, cap: Cap, value: str) -> None:
-    """Count one attempt of ``value``; MomentryError rate_limited when it is one too many."""
-    wait = count(request, cap, value)
+    """Count one attempt of ``value``; TooManyError when it is one too many."""
+    wait, place = look(request, cap, value)
     if wait:
-        detail = f"Too many attempts. Try again in {wait} seconds."
-        raise MomentryError("rate_limited", detail, retry_after=wait)
+        raise TooManyError(wait, is_first=place == cap.attempts + 1)
 
 
 def count(request: HttpRequest, cap: Cap, value: str) -> int:
     """Seconds until the next window when this attempt is one too many, else 0."""
+    return look(request, cap, value)[0]
+
+
+def look(request: HttpRequest, cap: Cap, value: str) -> tuple[int, int]:
+    """As count; and which attempt of its window it is, where it is one too many."""
     if outage.rests():
-        return 0
+        return 0, 0
     try:
         usage = ask(request, cap, value)
     except (RedisError, OSError) as error:
         outage.began(error)
-        return 0
+        return 0, 0
     outage.ended()
     if usage is None or not usage["should_limit"]:
-        return 0
-    return int(usage["time_left"]) + 1  # the last second of a window belongs to it
+        return 0, 0
+    # The last second of a window belongs to it.
+    return int(usage["time_left"]) + 1, int(usage["count"])
 
 
 def ask(request: HttpRequest, cap: Cap, value: str) -> dict[str, Any] | None:

@@ -4,11 +4,12 @@ webhooks, claim links, log-ins to SFTPGo."""
 import json
 
 import pytest
+from django.db import OperationalError, transaction
 from django.test import Client
 from django.utils import timezone
 
 from events.models import Event, Refusal
-from events.refusals import tell_refusals
+from events.refusals import note, tell_refusals
 from provisioning.services.claims import claim_url
 from tests import make
 from tests.apikeys.calls import client
@@ -49,12 +50,36 @@ def test_a_claim_link_that_is_none(method):
 
 def test_too_many_claim_links(window):
     browser = Client(REMOTE_ADDR="192.0.2.5")
-    answers = [browser.get("/claim/nonsense").status_code for _ in range(31)]
+    answers = [browser.get("/claim/nonsense").status_code for _ in range(35)]
 
-    assert answers == [404] * 30 + [429]
+    assert answers == [404] * 30 + [429] * 5
     assert sorted((each["code"], each["count"]) for each in told()) == [
         ("claim_refused", 30), ("claim_throttled", 1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("attempts", [1, 31])
+def test_who_is_refused_is_told_so_though_it_cannot_be_noted(attempts, window, monkeypatch, caplog):
+    def away(*_, **__):
+        raise OperationalError("away")
+
+    monkeypatch.setattr(Refusal, "save", away)
+    browser = Client(REMOTE_ADDR="192.0.2.5")
+
+    answers = [browser.get("/claim/nonsense").status_code for _ in range(attempts)]
+
+    assert answers[-1] == (429 if attempts > 30 else 404)
+    (said, *_) = [each for each in caplog.records if each.message == "a refusal is not noted"]
+    assert (said.code, said.error) == ("claim_refused", "OperationalError")
+
+
+def test_what_cannot_be_noted_leaves_the_transaction_around_it_as_it_was():
+    with transaction.atomic():
+        make.member("alice")
+        note("a code that is longer than forty letters are", address="192.0.2.5")
+        note("login_failed", address="192.0.2.5")
+
+    assert [each["code"] for each in told()] == ["login_failed"]
 
 
 def test_a_good_claim_link_is_no_refusal(db):
