@@ -1,5 +1,6 @@
 """Real relays and a real SMTP server: a letter that hangs, and relays that are killed."""
 
+import signal
 import subprocess
 import uuid
 from collections import Counter
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from events import mail
-from tests.events.smtp_server import Server, smtp_server
+from tests.events.smtp_server import DRIP, Server, smtp_server
 from tests.gateway.conftest import Database, own_database
 from tests.gateway.households import command
 from tests.gateway.wire import within
@@ -18,6 +19,10 @@ from tests.gateway.wire import within
 pytestmark = pytest.mark.slow
 PATIENCE = 60.0
 SENT = "SELECT count(*)::int FROM events_mail WHERE sent_at IS NOT NULL"
+LEFT = """
+SELECT attempts::int, next_attempt_at > now() AND sent_at IS NULL AND failed_at IS NULL, last_error
+  FROM events_mail
+"""
 WAIT_NO_LONGER = "UPDATE events_mail SET next_attempt_at = now() WHERE sent_at IS NULL"
 
 
@@ -87,3 +92,21 @@ def test_relays_that_are_killed_lose_no_letter_and_double_none_under_another_nam
     by_recipient = {letter["To"]: letter["Message-ID"] for letter in office.server.taken}
     ids = Counter(letter["Message-ID"] for letter in office.server.taken)
     assert len(by_recipient) == len(ids) == 60
+
+
+def test_a_relay_that_is_stopped_in_the_middle_of_a_letter_ends_cleanly(office: Office) -> None:
+    """It waits for the letter a while, and leaves it to the lease; the others are nobody's yet."""
+    office.server.answers["RCPT"] = DRIP  # so no time-out of a single answer ends it
+    office.queue("slow@example.org")
+    office.start()
+    assert within(PATIENCE, lambda: "RCPT" in office.server.verbs), office.file.read_text()
+    (relay,) = office.relays
+
+    relay.send_signal(signal.SIGTERM)
+    code = relay.wait(PATIENCE)
+
+    said = office.file.read_text()
+    assert (code, said.count("Traceback"), said.count('"level": "error"')) == (0, 0, 0), said
+    assert '"event": "rounds that did not end in time"' in said, said
+    assert '"event": "relay stopped"' in said
+    assert office.database.fetch(LEFT) == [(1, True, "")]
