@@ -23,6 +23,9 @@ QUIET: Final = {"uvicorn.access": "WARNING", "django.server": "WARNING", "celery
 """Loggers that say nothing the request log does not say better."""
 
 Event = MutableMapping[str, Any]
+OURS: Final = {"accounts", "apikeys", "events", "momentry", "provisioning", "proxy", "videos"}
+"""Whose ``extra`` is told. Others put whole requests and arguments of tasks there."""
+USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
@@ -66,9 +69,15 @@ def event_of(record: logging.LogRecord) -> dict[str, Any]:
     if isinstance(record.msg, dict) and not record.args:
         fields = dict(record.msg)
     else:
-        fields = {"event": message_of(record)}
+        fields = {"event": message_of(record)} | extra_of(record)
     status = getattr(record, "status_code", None)  # set by django.request
     return fields if status is None else fields | {"status": status}
+
+
+def extra_of(record: logging.LogRecord) -> dict[str, Any]:
+    if record.name.partition(".")[0] not in OURS:
+        return {}
+    return {name: value for name, value in vars(record).items() if name not in USUAL}
 
 
 def message_of(record: logging.LogRecord) -> str:

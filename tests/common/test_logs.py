@@ -266,3 +266,29 @@ def test_short_words_and_harmless_settings_stay_readable(lines: Lines) -> None:
     structlog.get_logger().info("momentry on db:5432 uses argon2id")
 
     assert lines()[0]["event"] == "momentry on db:5432 uses argon2id"
+
+
+def test_what_our_own_lines_say_beside_is_told_without_secrets(lines: Lines) -> None:
+    """What a round, a job or a letter is, and why it failed."""
+    said = {"round": "mail", "error": "OSError", "at": KEY, "token": "hunter2-hunter2"}
+    logging.getLogger("momentry.rounds").warning("failed", extra=said)
+
+    (line,) = lines()
+    assert (line["event"], line["round"], line["error"]) == ("failed", "mail", "OSError")
+    assert not [secret for secret in SECRETS if secret in json.dumps(line)]
+
+
+@pytest.mark.parametrize("name", ["celery.worker.strategy", "django.request", "momentry_other"])
+def test_what_others_say_beside_is_not(name: str, lines: Lines) -> None:
+    """Arguments of tasks, whole requests."""
+    logging.getLogger(name).error("received", extra={"data": {"args": ["alice@example.org"]}})
+
+    (line,) = lines()
+    assert set(line) == {"ts", "level", "logger", "service", "event"}
+
+
+def test_nothing_beside_stands_in_place_of_what_every_line_has(lines: Lines) -> None:
+    logging.getLogger("momentry.x").error("a", extra={"level": "debug", "service": "b", "ts": 0})
+
+    (line,) = lines()
+    assert (line["level"], line["service"]) == ("error", "test")

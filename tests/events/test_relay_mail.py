@@ -107,6 +107,6 @@ def test_a_relay_that_is_stopped_in_the_middle_of_a_letter_ends_cleanly(office: 
 
     said = office.file.read_text()
     assert (code, said.count("Traceback"), said.count('"level": "error"')) == (0, 0, 0), said
-    assert '"event": "rounds that did not end in time"' in said, said
+    assert '"event": "rounds that did not end in time", "rounds": "mail' in said, said
     assert '"event": "relay stopped"' in said
     assert office.database.fetch(LEFT) == [(1, True, "")]
