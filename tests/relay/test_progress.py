@@ -87,7 +87,7 @@ def test_asynchronous_work_that_lasts_tells_it_too(told):
 
 
 @pytest.mark.parametrize("steps", [0, 1])
-def test_work_that_hangs_does_not(told, steps):
+def test_work_that_hangs_does_not(told: Told, steps: int) -> None:
     """Neither before its first step nor in the middle; that it is there is told all the same."""
     over = threading.Event()
 

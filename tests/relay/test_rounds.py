@@ -151,3 +151,38 @@ def test_long_work_is_told_that_the_process_is_to_end():
         assert rounds.over.wait(PATIENCE)
 
     play(Round("long", work), until=begun)
+
+
+def test_what_fails_rests_however_often_it_is_called(monkeypatch):
+    """And its rest does not hold up the end."""
+    monkeypatch.setattr(rounds, "PAUSE_SECONDS", LONG)
+    turns = []
+    tick, ticked = counting(20)
+
+    def work() -> None:
+        turns.append(1)
+        raise ValueError("again")
+
+    play(Round("failing", work, 0.001), Round("tick", tick, 0.01), until=ticked, call="failing")
+
+    assert turns == [1]
+
+
+def test_a_thread_leaves_neither_itself_nor_its_connections(monkeypatch):
+    """What hangs at the end must not keep the process; of a turn no connection stays."""
+    left, done = [], threading.Event()
+    monkeypatch.setattr(
+        rounds, "close_old_connections", lambda: left.append(threading.current_thread().name)
+    )
+    outcomes = iter([ValueError("a")])
+
+    def work() -> None:
+        assert threading.current_thread().daemon
+        if (error := next(outcomes, None)) is not None:
+            raise error
+        done.set()
+
+    play(Round("one", work, 0.001), until=done)
+
+    assert len(left) >= 2
+    assert set(left) == {"round-one"}
