@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import OperationalError
 
 from momentry import rounds
 from momentry.rounds import Round, Then, go_round
@@ -98,6 +99,20 @@ def test_another_failure_is_said_at_once(caplog):
         "ValueError",
         "KeyError",
     ]
+
+
+def test_that_the_database_is_away_is_no_defect(caplog):
+    errors, done = iter([OperationalError("away")]), threading.Event()
+
+    def work() -> None:
+        if (error := next(errors, None)) is not None:
+            raise error
+        done.set()
+
+    play(Round("failing", work, 0.01), until=done)
+
+    said = [(record.levelname, record.exc_info) for record in caplog.records]
+    assert [each for each in said if each[0] != "INFO"] == [("WARNING", None)]
 
 
 @pytest.mark.parametrize("name", ["called", ""])
