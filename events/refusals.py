@@ -38,8 +38,8 @@ SAMPLES: Final = 5
 
 
 def note(code: str, *, address: str, staff: UUID | None = None) -> None:
-    """What a door refused that leaves no row in the request log. ``staff``: whose session. Who is refused is told so though
-    it cannot be noted: the log says it then."""
+    """What a door refused that leaves no row in the request log. ``staff``: whose session. Who is
+    refused is told so though it cannot be noted: the log says it then."""
     known = block_of(address) != UNKNOWN
     current = request_id.current.get()
     try:
