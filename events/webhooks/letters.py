@@ -1,5 +1,8 @@
 """What staff are told when the relay disables an endpoint."""
 
+from typing import Any, Final
+from uuid import UUID
+
 from events import audience, letters, mail
 from events.hookmodels import WebhookEndpoint
 from events.mail import Letter
@@ -9,10 +12,16 @@ from events.webhooks.services import whom_it_concerns
 
 TEMPLATE = "webhook_disabled"
 PERMISSION = "events.view_webhookendpoint"
+SAMPLE: Final[dict[str, Any]] = {
+    "cause": "gone",
+    "host": "hooks.example.org",
+    "endpoint": UUID(int=0),
+}
 
 
 def register() -> None:
     mail.register(TEMPLATE, render)
+    letters.SAMPLES[TEMPLATE] = SAMPLE
     whom_it_concerns.append(tell_staff)
 
 

@@ -25,6 +25,7 @@ from apikeys.services.rotate import rotate_key
 from apikeys.tasks import remind_of_expiry
 from events import mail
 from events.models import Event, Mail
+from events.payloads import plain
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +77,7 @@ def test_an_event_says_when_and_a_letter_holds_ids_only(now: datetime) -> None:
 
     event, letter = Event.objects.get(kind="apikey:expiring"), Mail.objects.get()
     assert (event.subject, event.actor) == (f"key:{key.pk.hex}", "test")
-    assert json.loads(str(event.details)) == {"days": 7, "expires_at": str(key.expires_at)}
+    assert json.loads(str(event.details)) == {"days": 7, "expires_at": plain(key.expires_at)}
     assert letter.recipient == "alice@example.org"
     assert letter.context == {"key": key.pk.hex, "member": User.objects.get().pk.hex}
 
