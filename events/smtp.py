@@ -4,9 +4,11 @@ Django's backend waits EMAIL_TIMEOUT for each answer, so a server that sends one
 holds it for ever; and it reports a failure to say goodbye, after the server took the letter.
 """
 
+import re
 import smtplib
 import socket
 import threading
+from collections.abc import Container
 from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
@@ -17,19 +19,35 @@ CONVERSATION_SECONDS: Final = 45.0  # from the first look-up to the answer to th
 GOODBYE_SECONDS: Final = 2.0
 
 
+ENHANCED: Final = re.compile(rb"\s*(\d\.\d{1,3}\.\d{1,3})(?!\S)")
+OF_THIS_LETTER: Final = re.compile(rb"5\.(1\.(?!7$|8$)\d+|2\.[12]|6\.\d+)")
+"""RFC 3463: no such mailbox (X.1.7 and X.1.8 are of the sender), one that is disabled or full, and
+what the letter says."""
+NO_MAILBOX: Final = frozenset({550, 551, 553})  # RFC 5321 §4.2.3, to RCPT, if no more is said
+
+
 def is_final(error: Exception) -> bool:
-    """Would the same letter fail in the same way again? Its server says so (RFC 5321 §4.2.1, 5yz)
-    of the recipient or of what it read, or it cannot be written as a message at all. A refused
-    sender or password is ours to mend, and every letter's: those wait."""
+    """Does the server refuse this recipient or this text for good? Relaying that it denies us, a
+    quota, a policy, a sender or a password are every letter's, and somebody mends them: those wait.
+    """
     if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return all(is_refusal(code) for code, _ in error.recipients.values())
+        return all(
+            is_of_this_letter(code, said, plainly=NO_MAILBOX)
+            for code, said in error.recipients.values()
+        )
     if isinstance(error, smtplib.SMTPDataError):
-        return is_refusal(error.smtp_code)
-    return isinstance(error, ValueError) and not isinstance(error, OSError)  # a wrong certificate
+        return is_of_this_letter(error.smtp_code, error.smtp_error)
+    return False
 
 
-def is_refusal(code: int) -> bool:
-    return 500 <= code <= 599
+def is_of_this_letter(code: int, said: bytes | str, *, plainly: Container[int] = ()) -> bool:
+    """The enhanced code says why; without one only the codes of ``plainly`` do."""
+    if not 500 <= code <= 599:
+        return False
+    enhanced = ENHANCED.match(said.encode() if isinstance(said, str) else said)
+    if enhanced is None:
+        return code in plainly
+    return OF_THIS_LETTER.fullmatch(enhanced[1]) is not None
 
 
 class Timed(smtplib.SMTP):

@@ -27,7 +27,7 @@ USUAL: Final = {
 class Server:
     """``answers``: by verb (CONNECT before the first, END after a letter's last line) a reply, or
     one of CUT, SILENCE and DRIP; ``taken``: the letters that arrived whole, answered or not;
-    ``silent_for``: a recipient of whom it says nothing."""
+    ``silent_for``: a recipient of whom it says nothing; ``go_on`` ends a silence, ``over`` all."""
 
     def __init__(self, tls: ssl.SSLContext | None, is_tls: bool) -> None:
         self.tls, self.is_tls = tls, is_tls
@@ -37,6 +37,7 @@ class Server:
         self.silent_for = ""
         self.asked = threading.Semaphore(0)
         self.over = threading.Event()
+        self.go_on = threading.Event()
         self.lines: list[socket.socket] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
@@ -92,8 +93,11 @@ class Server:
             return False
         if reply == SILENCE:
             self.asked.release()
-            self.over.wait()
-            return False
+            while not self.go_on.is_set() and not self.over.wait(0.02):
+                pass
+            if self.over.is_set():
+                return False
+            reply = USUAL[verb]
         while reply == DRIP and not self.over.wait(0.02):
             line.sendall(b"2")
         line.sendall(f"{reply}\r\n".encode())

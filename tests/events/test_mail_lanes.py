@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from events import mail
@@ -87,6 +87,72 @@ def test_a_letter_whose_sender_died_is_sent_after_its_lease(plain: None) -> None
     assert mail.send_due(timezone.now() + timedelta(seconds=60)) == 0
     assert mail.send_due(timezone.now() + FAR) == 1
     assert Mail.objects.get().sent_at is not None
+
+
+def test_a_letter_that_ends_each_of_its_senders_is_given_up(plain: None) -> None:
+    queue(2)
+    poison = Mail.objects.order_by("pk").first()
+    assert poison is not None
+    Mail.objects.exclude(pk=poison.pk).update(next_attempt_at=timezone.now() + 100 * FAR)
+    for number in range(mail.MAX_ATTEMPTS):
+        assert mail.take(timezone.now() + number * FAR) is not None
+
+    far = timezone.now() + 100 * FAR
+    assert mail.send_due(far) == 1  # the other one
+
+    poison.refresh_from_db()
+    assert (poison.last_error, poison.sent_at) == ("Unfinished", None)
+    assert poison.failed_at is not None
+    assert mail.send_again(poison, actor="test")
+    assert mail.send_due(far) == 1
+
+
+CLOSE_ALL = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+def test_a_database_that_goes_away_after_the_server_took_it_sends_it_once(plain: None) -> None:
+    queue(1)
+    with smtp_server() as server, ThreadPoolExecutor(1) as pool:
+        server.answers["END"] = SILENCE
+        going = pool.submit(lane)
+        assert server.asked.acquire(timeout=20)
+        with connection.cursor() as cursor:
+            cursor.execute(CLOSE_ALL)
+        server.answers.clear()
+        server.go_on.set()
+
+        assert going.result(20) == 1
+
+    row = Mail.objects.get()
+    assert row.sent_at is not None
+    assert (len(server.taken), row.attempts, row.last_error) == (1, 1, "")
+
+
+@pytest.mark.parametrize(("seconds", "raises"), [(100.0, False), (0.0, True)])
+def test_a_mark_that_fails_is_tried_until_somebody_else_may_take_the_letter(
+    seconds: float, raises: bool, plain: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(1)
+    monkeypatch.setattr(mail, "MARK_PAUSE", 0)
+    monkeypatch.setattr(mail, "MARKED", timedelta(seconds=seconds))
+    away = iter([OperationalError, InterfaceError])
+
+    def refuses(execute: Any, sql: str, *rest: Any) -> Any:
+        if '"sent_at" = ' in sql.partition("WHERE")[0] and (error := next(away, None)):
+            raise error
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(refuses):
+        if raises:
+            with pytest.raises(OperationalError):
+                mail.send_due(timezone.now())
+        else:
+            assert mail.send_due(timezone.now()) == 1
+
+    assert (Mail.objects.get().sent_at is None) == raises
 
 
 def test_who_comes_late_spoils_nothing(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:

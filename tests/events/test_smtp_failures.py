@@ -43,14 +43,26 @@ def send(ahead: timedelta = timedelta(0)) -> str:
     ("verb", "reply", "expected"),
     [
         ("RCPT", "550 5.1.1 no such mailbox", "failed: SMTPRecipientsRefused"),
+        ("RCPT", "550 no such mailbox", "failed: SMTPRecipientsRefused"),
+        ("RCPT", "550-5.2.1 disabled\r\n550 5.2.1 ask them", "failed: SMTPRecipientsRefused"),
+        ("RCPT", "552 5.2.2 full", "failed: SMTPRecipientsRefused"),
         ("RCPT", "450 4.2.0 greylisted", "waits: SMTPRecipientsRefused"),
         ("RCPT", "421 shutting down", "waits: SMTPRecipientsRefused"),
-        ("DATA", "554 no", "failed: SMTPDataError"),
+        ("RCPT", "450 5.1.1 a code that says both", "waits: SMTPRecipientsRefused"),
         ("DATA", "451 later", "waits: SMTPDataError"),
-        ("END", "552 too large", "failed: SMTPDataError"),
+        ("END", "554 5.6.0 malformed", "failed: SMTPDataError"),
+        ("END", "550 5.1.1 found out late", "failed: SMTPDataError"),
         ("END", "452 no room", "waits: SMTPDataError"),
-        ("END", "599 whatever", "failed: SMTPDataError"),
-        ("END", "999 nonsense", "waits: SMTPDataError"),
+        ("END", "999 5.1.1 nonsense", "waits: SMTPDataError"),
+        # What hits every letter.
+        ("RCPT", "554 5.7.1 Relay access denied", "waits: SMTPRecipientsRefused"),
+        ("RCPT", "550 5.7.1 Client host blocked", "waits: SMTPRecipientsRefused"),
+        ("RCPT", "550 5.1.8 Sender address rejected", "waits: SMTPRecipientsRefused"),
+        ("RCPT", "554 no", "waits: SMTPRecipientsRefused"),
+        ("DATA", "550 5.4.5 Daily quota exceeded", "waits: SMTPDataError"),
+        ("DATA", "554 no", "waits: SMTPDataError"),
+        ("END", "550 spam", "waits: SMTPDataError"),
+        ("END", "554 5.7.1 policy", "waits: SMTPDataError"),
         # The sender and the way to the server are the same for all letters: somebody mends them.
         ("MAIL", "550 not you", "waits: SMTPSenderRefused"),
         ("MAIL", "530 log in first", "waits: SMTPSenderRefused"),
@@ -136,6 +148,26 @@ def test_a_password_that_is_refused_is_mended_by_somebody(letter: Mail) -> None:
 
         server.answers["AUTH"] = USUAL["AUTH"]
         assert send(LATER) == "sent"
+
+
+def test_settings_that_cannot_be_written_down_are_mended_by_somebody(letter: Mail) -> None:
+    with smtp_server("smtp://ann:p%C3%A4ss@127.0.0.1:{port}?starttls=false"):
+        assert send() == "waits: UnicodeEncodeError"
+        with override_settings(EMAIL_HOST="m" * 64):
+            assert send(LATER) == "waits: UnicodeError"
+
+
+def test_a_letter_that_cannot_be_rendered_waits(
+    server: Server, letter: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Mail) -> mail.Letter:
+        raise ValueError
+
+    with monkeypatch.context() as patch:
+        patch.setitem(mail.RENDERERS, "welcome", broken)
+        assert send() == "waits: ValueError"
+
+    assert send(LATER) == "sent"
 
 
 def test_nobody_who_listens_is_waited_for(letter: Mail) -> None:
