@@ -78,8 +78,4 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.AddIndex(
-            model_name="counter",
-            index=models.Index(fields=["period_start"], name="counter_of_period"),
-        ),
     ]
