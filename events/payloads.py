@@ -83,11 +83,8 @@ OVER: Final[Fields] = {"over_quota": YES}
 OF_ALL: Final[Fields] = {"policy": WORD, "videos": COUNT}
 """Of all videos of a purged member at once, instead of one."""
 JOB: Final[Fields] = {"video": ID, "state": WORD, "steps": FREE}
-FULLNESS: Final[Fields] = {
-    "used": COUNT, "quota": COUNT.maybe(), "limit": COUNT.maybe(), "metric": WORD.maybe(),
-    "period": WORD.maybe(),
-}  # fmt: skip
-"""Of storage, or of a limit in a period."""
+FULLNESS: Final[Fields] = {"used": COUNT, "quota": COUNT}
+OF_LIMIT: Final[Fields] = {"metric": WORD, "period": WORD, "used": COUNT, "limit": COUNT}
 BYTES: Final = record_of(used=COUNT, reserved=COUNT)
 CLIENT: Final[Fields] = {"address": PRIVATE, "user_agent": PRIVATE}
 REFUSED: Final[Fields] = {
@@ -182,6 +179,9 @@ PAYLOADS: Final[dict[Kind, Fields]] = {
     Kind.QUOTA_80: FULLNESS,
     Kind.QUOTA_95: FULLNESS,
     Kind.QUOTA_100: FULLNESS,
+    Kind.LIMIT_80: OF_LIMIT,
+    Kind.LIMIT_95: OF_LIMIT,
+    Kind.LIMIT_100: OF_LIMIT,
     Kind.STORAGE_REPAIRED: {"before": BYTES, "after": BYTES},
     Kind.SITE_CREATED: SEALED,
     Kind.SITE_UPDATED: SEALED,

@@ -58,6 +58,7 @@ class Migration(migrations.Migration):
                 ("period", models.CharField(max_length=8)),
                 ("period_start", models.DateTimeField()),
                 ("level", models.PositiveSmallIntegerField(help_text="Per cent of the limit.")),
+                ("limit", models.PositiveBigIntegerField(help_text="As it was then.")),
                 (
                     "said_at",
                     models.DateTimeField(

@@ -31,7 +31,8 @@ class ExpiryReminder(models.Model):
 
 
 class QuotaNotice(models.Model):
-    """That much of one limit in one period was said. The counter is named by its columns: a foreign
+    """That much of one limit in one period was said, and is not said again unless the limit is
+    raised: what goes back to a counter is no news. The counter is named by its columns: a foreign
     key would lock its row, which requests are counted in."""
 
     subject = models.CharField(max_length=44, help_text="key:<id> or member:<id>.")
@@ -39,6 +40,7 @@ class QuotaNotice(models.Model):
     period = models.CharField(max_length=8)
     period_start = models.DateTimeField()
     level = models.PositiveSmallIntegerField(help_text="Per cent of the limit.")
+    limit = models.PositiveBigIntegerField(help_text="As it was then.")
     said_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -28,9 +28,9 @@ from apikeys.services.owners import write_to
 from events.kinds import Kind
 from events.services import record
 
-KINDS: Final = {80: Kind.QUOTA_80, 95: Kind.QUOTA_95, 100: Kind.QUOTA_100}
+KINDS: Final = {80: Kind.LIMIT_80, 95: Kind.LIMIT_95, 100: Kind.LIMIT_100}
 MARGIN: Final = 5
-"""Per cent below a level from which on it may be said again: after a limit was raised."""
+"""Per cent below a level from which on a limit that was raised may be told of again."""
 KEPT: Final = timedelta(days=62)  # after the beginning of a day or month: it is over by then
 BATCH: Final = 200
 SAME: Final = ("subject", "metric", "period", "period_start")
@@ -93,12 +93,15 @@ def notify_limits(now: datetime, *, actor: str) -> int:
 
 
 def forget(now: datetime) -> None:
-    """What was said of periods that are over, or of limits that were raised since."""
+    """What was said of periods that are over, or of limits that were raised well beyond since. Not
+    what fell by itself: what calls give back goes up and down in one period."""
     QuotaNotice.objects.filter(period_start__lt=now - KEPT).exclude(period="lifetime").delete()
     for level in LEVELS:
         same = {column: OuterRef(column) for column in SAME}
-        fallen = Counter.objects.filter(used__lt=share(level - MARGIN), **same)
-        QuotaNotice.objects.filter(Exists(fallen), level=level).delete()
+        raised = Counter.objects.filter(
+            limit__gt=OuterRef("limit"), used__lt=share(level - MARGIN), **same
+        )
+        QuotaNotice.objects.filter(Exists(raised), level=level).delete()
 
 
 @transaction.atomic
@@ -181,6 +184,7 @@ def say(subject: str, line: Filled, level: int, actor: str) -> None:
         period=line.period,
         period_start=line.start,
         level=level,
+        limit=line.limit,
     )
     record(
         KINDS[level],

@@ -54,7 +54,7 @@ def uses(row: User | ApiKey, used: int, place: tuple[str, str] = PER_MONTH, **gi
 
 
 def told() -> list[str]:
-    rows = Event.objects.filter(kind__startswith="quota:").order_by("id")
+    rows = Event.objects.filter(kind__startswith="limit:").order_by("id")
     return list(rows.values_list("kind", flat=True))
 
 
@@ -66,14 +66,14 @@ def test_each_level_is_told_once_as_it_is_reached(alice: User) -> None:
     counts = [uses(alice, used) for used in (0, 799, 800, 801, 949, 950, 999, 1000, 1000, 1200)]
 
     assert counts == [0, 0, 1, 0, 0, 1, 0, 1, 0, 0]
-    assert told() == ["quota:80", "quota:95", "quota:100"]
+    assert told() == ["limit:80", "limit:95", "limit:100"]
     assert letters() == ["limit_80", "limit_95", "limit_100"]
 
 
 def test_an_event_says_the_numbers_and_a_letter_holds_ids_only(alice: User) -> None:
     uses(alice, 801)
 
-    event, letter = Event.objects.get(kind="quota:80"), Mail.objects.get()
+    event, letter = Event.objects.get(kind="limit:80"), Mail.objects.get()
     start = period_at("month", timezone.now(), ZoneInfo("UTC")).start
     assert (event.subject, event.actor) == (subject_of(alice), "test")
     assert json.loads(str(event.details)) == {
@@ -95,7 +95,7 @@ def test_who_crosses_several_at_once_gets_one_letter(alice: User) -> None:
 
     assert uses(alice, 990) == 1
 
-    assert sorted(told()) == ["quota:80", "quota:80", "quota:95"]
+    assert sorted(told()) == ["limit:80", "limit:80", "limit:95"]
     assert letters() == ["limit_95"]
 
 
@@ -108,7 +108,7 @@ def test_units_on_lease_are_not_used_until_they_are_spent(alice: User) -> None:
 
     Lease.objects.filter(pk=lease.pk).update(spent=200)
     assert uses(alice, 1000, leased=400) == 1
-    assert json.loads(str(Event.objects.get(kind="quota:80").details))["used"] == 800
+    assert json.loads(str(Event.objects.get(kind="limit:80").details))["used"] == 800
 
 
 def test_another_period_is_told_of_anew_and_an_old_one_never(alice: User) -> None:
@@ -120,6 +120,13 @@ def test_another_period_is_told_of_anew_and_an_old_one_never(alice: User) -> Non
     assert quotanotices.notify_limits(now + timedelta(hours=1), actor="test") == 0
     assert uses(alice, 900, day, now=now + timedelta(hours=1)) == 1
     assert letters() == ["limit_80"] * 2
+
+
+def test_what_calls_give_back_is_no_news(alice: User) -> None:
+    counts = [uses(alice, used) for used in (850, 700, 850, 0, 960, 700, 1000, 10, 1000)]
+
+    assert counts == [1, 0, 0, 0, 1, 0, 1, 0, 0]
+    assert letters() == ["limit_80", "limit_95", "limit_100"]
 
 
 def test_what_counts_is_the_limit_of_now(alice: User) -> None:
@@ -167,7 +174,7 @@ def test_a_keys_own_limit_is_its_owners_matter(alice: User) -> None:
     ApiKey.objects.filter(pk=key.pk).update(disabled_at=None)
     assert uses(key, 960, place) == 1
 
-    assert set(Event.objects.filter(kind__startswith="quota:").values_list("subject")) == {
+    assert set(Event.objects.filter(kind__startswith="limit:").values_list("subject")) == {
         (subject_of(key),)
     }
     mail.send_due(timezone.now())
@@ -179,7 +186,7 @@ def test_of_a_services_key_without_an_owner_there_is_the_event_alone(alice: User
     LimitOverride.objects.create(key=key, name="requests_per_month", value=1000)
 
     assert uses(key, 801) == 1
-    assert (told(), letters()) == (["quota:80"], [])
+    assert (told(), letters()) == (["limit:80"], [])
 
 
 def test_the_largest_numbers_are_numbers(alice: User) -> None:
@@ -229,7 +236,7 @@ def test_the_task_and_the_command_do_the_same(alice: User) -> None:
     call_command("quota_notices", stdout=out)
 
     assert out.getvalue() == "Told of the limits of 1 members and keys.\n"
-    actors = Event.objects.filter(kind__startswith="quota:").order_by("id")
+    actors = Event.objects.filter(kind__startswith="limit:").order_by("id")
     assert list(actors.values_list("actor", flat=True)) == ["schedule", "command"]
 
 

@@ -10,7 +10,7 @@ from apikeys.services.quotanotices import notify_limits
 
 class Command(BaseCommand):
     help = (
-        "Record quota:80, quota:95 and quota:100 of members and keys that used as much of a limit "
+        "Record limit:80, limit:95 and limit:100 of members and keys that used as much of a limit "
         "on requests, tokens or cost, and write to the members. Each is told once in a period. "
         "Safe to run twice and at once."
     )

@@ -9,13 +9,11 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import sleep
 from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, call_command
 from django.db import connection
-from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from apikeys.models import Tier
@@ -55,27 +53,13 @@ def is_ours(cursor: Any) -> bool:
 
 @contextmanager
 def advisory_lock() -> Iterator[None]:
-<<<<<<< HEAD
     """One migration at a time, whatever the number of machines that start. Asked for again and
     again: an index that is built concurrently waits for every statement that runs, and one that
     waits for this lock would run for as long."""
     with connection.cursor() as cursor:
         while not is_ours(cursor):
             time.sleep(PAUSE)
-=======
-    """One migration at a time, whatever the number of machines that start. Who waits in a statement
-    has a snapshot, and an index that is built concurrently waits for every snapshot: so it asks
-    again and again."""
-    with connection.cursor() as cursor:
-        while not taken(cursor):
-            sleep(PAUSE)
->>>>>>> d3372d2 (Build the index of counters beside the requests that are counted in them)
         try:
             yield
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
-
-
-def taken(cursor: CursorWrapper) -> bool:
-    cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-    return bool(cursor.fetchone()[0])
