@@ -40,7 +40,7 @@ BEAT: Final = {
     "inbox": {"task": "provisioning.tasks.forget_inbox", "schedule": crontab("30")},
     "sessions": {"task": "momentry.common.tasks.forget_sessions", "schedule": crontab("20", "5")},
     "runs": {"task": "momentry.common.tasks.forget_runs", "schedule": crontab("25", "5")},
-    "expiry-reminders": {"task": "apikeys.tasks.remind_of_expiry", "schedule": crontab("0", "9")},
+    "expiry-reminders": {"task": "apikeys.tasks.remind_of_expiry", "schedule": crontab("40")},
     "quota-notices": {"task": "apikeys.tasks.notify_limits", "schedule": crontab("45")},
     "purge-mails": {"task": "momentry.tasks.purge_mails", "schedule": crontab("20", "5")},
     "staff-alerts": {"task": "momentry.tasks.staff_alerts", "schedule": crontab("*/5")},

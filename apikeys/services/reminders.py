@@ -1,7 +1,8 @@
 """Owners are told that a key is about to expire: 30, 14, 7 and 1 days before, each once.
 
-The end is the key's own (``expires_at``). What a rotation ends is a secret, not the key: nobody is
-reminded of it. A key that lives no longer than a threshold never has it: its owner just got it.
+Hourly: whenever a key ends, "a day before" is 24 to 23 hours before. The end is the key's own
+(``expires_at``). What a rotation ends is a secret, not the key: nobody is reminded of it. A key
+that lives no longer than a threshold never has it: its owner just got it.
 """
 
 from datetime import datetime, timedelta

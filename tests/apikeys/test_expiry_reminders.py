@@ -4,9 +4,10 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import StringIO
+from uuid import UUID
 
 import pytest
 from django.core import mail as django_mail
@@ -26,6 +27,7 @@ from apikeys.tasks import remind_of_expiry
 from events import mail
 from events.models import Event, Mail
 from events.payloads import plain
+from momentry import schedule
 from tests import make
 
 pytestmark = pytest.mark.django_db
@@ -68,6 +70,31 @@ def test_each_threshold_is_told_once_as_it_comes_near(now: datetime) -> None:
     assert told == [0, 0, 1, 0, 0, 1, 0, 1, 0, 1, 0, 0, 0]
     assert said() == [30, 14, 7, 1]
     assert reminders_sent() == 4
+
+
+def test_with_the_times_of_the_schedule_each_letter_comes_within_an_hour_of_its_own(
+    now: datetime,
+) -> None:
+    """However the key's end and the runs meet."""
+    plan = schedule.BEAT["expiry-reminders"]["schedule"]
+    midnight = datetime(2027, 3, 1, tzinfo=UTC)
+    runs = [
+        midnight + timedelta(days=day, hours=hour, minutes=minute)
+        for day in range(33) for hour in sorted(plan.hour) for minute in sorted(plan.minute)
+    ]  # fmt: skip
+    ends = [
+        midnight + 32 * DAY + timedelta(hours=9, seconds=each) for each in (30, 2399, 2400, 2401)
+    ]
+    keys = {ending(1, expires_at=end, created_at=now - 100 * DAY).pk: end for end in ends}
+    left: dict[tuple[UUID, int], timedelta] = {}
+    for at in runs:
+        reminders.remind_of_expiry(at, actor="test")
+        for row in ExpiryReminder.objects.all():
+            left.setdefault((row.key_id, row.days), keys[row.key_id] - at)
+
+    assert len(left) == len(ends) * len(reminders.DAYS)
+    for (_, days), time in left.items():
+        assert timedelta(days=days, hours=-1) < time <= timedelta(days=days)
 
 
 def test_an_event_says_when_and_a_letter_holds_ids_only(now: datetime) -> None:
