@@ -1,7 +1,8 @@
 """The page behind the link in each letter that can be called off. It knows nobody's name.
 
 GET only asks: mail scanners open links. A POST calls off, by the button or by the mail program's
-own (RFC 8058: a form with List-Unsubscribe=One-Click, from anywhere, without cookies).
+own (RFC 8058: a form with List-Unsubscribe=One-Click, from anywhere, without cookies). Each change
+is an event for good, so what one address may do in a minute is capped.
 """
 
 from http import HTTPStatus
@@ -18,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from events.letters import ENGLISH, locale_of
 from events.topics import Topic
 from events.unsubscribing import Subscription, is_wanted, read_token, subscribe, unsubscribe
+from momentry.common import throttle
 from momentry.common.errors import MomentryError
 
 ACTOR: Final = "link"  # whoever has the letter
@@ -40,6 +42,12 @@ class UnsubscribePage(View):
         return self.answer(request, token)
 
     def answer(self, request: HttpRequest, token: str) -> HttpResponse:
+        try:
+            throttle.spend(request, throttle.UNSUBSCRIBE_ADDRESS, throttle.address_of(request))
+        except MomentryError as error:
+            response = page(request, {"wait": error.extra["retry_after"]}, error.code.status)
+            response.headers["Retry-After"] = str(error.extra["retry_after"])
+            return response
         try:
             found = read_token(token)
         except MomentryError:

@@ -32,6 +32,7 @@ LOGIN_ADDRESS: Final = Cap("login address", 10)
 LOGIN_USERNAME: Final = Cap("login username", 30)
 """Above LOGIN_ADDRESS: else one address could keep a person out by failing in their name."""
 CLAIM_ADDRESS: Final = Cap("claim address", 30)
+UNSUBSCRIBE_ADDRESS: Final = Cap("unsubscribe address", 30)
 WEBHOOK_FAILURES: Final = Cap("webhook failures", 60)
 
 IPV6_PREFIX: Final = 64  # what one customer is given: single addresses of it cost nothing

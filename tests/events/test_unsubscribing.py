@@ -17,6 +17,7 @@ from events.unsubscribing import Subscription, is_wanted, link_of
 from momentry.common.crypto import generate
 from momentry.common.crypto.keyring import get_ring
 from tests import make
+from tests.conftest import Window
 
 pytestmark = pytest.mark.django_db
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -119,6 +120,23 @@ def test_it_can_be_wanted_again_and_each_change_is_one_event(
     assert sent() == 1
     assert kinds() == ["member:unsubscribed", "member:subscribed"]
     assert not Unsubscription.objects.exists()
+
+
+def test_one_address_changes_so_much_in_a_minute_and_another_is_not_kept_waiting(
+    quota: Subscription, window: Window
+) -> None:
+    here, there = Client(REMOTE_ADDR="192.0.2.5"), Client(REMOTE_ADDR="192.0.2.6")
+    choices = ("stop", "again") * 20
+    answers = [here.post(path_of(quota), {"choice": choice}) for choice in choices]
+
+    codes = [answer.status_code for answer in answers]
+    assert (codes, len(kinds())) == ([200] * 30 + [429] * 10, 30)
+    assert 0 < int(answers[-1]["Retry-After"]) <= 61
+    assert "Too many attempts" in answers[-1].content.decode()
+    assert answers[-1]["Referrer-Policy"] == "no-referrer"
+    assert here.get(path_of(quota), headers={"accept-language": "zh-TW"}).status_code == 429
+    assert there.post(path_of(quota), ONE_CLICK).status_code == 200
+    assert not is_wanted(quota)
 
 
 def forged(token: str) -> list[str]:
