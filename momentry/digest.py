@@ -46,11 +46,16 @@ def register() -> None:
 @transaction.atomic
 def send_digest(now: datetime) -> int:
     """How many letters, of the week before this one (they begin on Mondays, UTC); none when it was
-    told already."""
+    told already. It does not count as told where nobody is."""
     today = now.astimezone(UTC).date()
     monday = today - timedelta(days=today.weekday())
-    _, is_new = StaffDigest.objects.get_or_create(week=monday)
-    return write_to_staff("staff_digest", week=monday.isoformat()) if is_new else 0
+    row, is_new = StaffDigest.objects.get_or_create(week=monday)
+    if not is_new:
+        return 0
+    written = write_to_staff("staff_digest", week=monday.isoformat())
+    if not written:
+        row.delete()
+    return written
 
 
 def render(letter: Mail) -> Letter:

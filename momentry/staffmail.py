@@ -1,11 +1,14 @@
 """Letters to staff: to the addresses of STAFF_EMAIL, else to active superusers."""
 
+import logging
 from typing import Any, NamedTuple
 
 from django.conf import settings
 
 from accounts.models import Status, User
 from events import mail
+
+logger = logging.getLogger(__name__)
 
 
 class Reader(NamedTuple):
@@ -27,8 +30,13 @@ def readers() -> list[Reader]:
 
 
 def write_to_staff(template: str, **context: Any) -> int:
-    """One letter for each, in the caller's transaction; how many there are."""
+    """One letter for each, in the caller's transaction; how many there are. None is warned of."""
     found = readers()
+    if not found:
+        logger.warning(
+            "nobody is written to: STAFF_EMAIL is not set, and no superuser has an address",
+            extra={"letter": template},
+        )
     for reader in found:
         mail.queue(
             template,

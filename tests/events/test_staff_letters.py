@@ -15,7 +15,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Status, User
-from apikeys.models import ApiKey, DailyUsage
+from apikeys.models import Anomaly, ApiKey, DailyUsage
+from apikeys.services.leaks import Proven, Report, take_leak
+from apikeys.services.life import quarantine_key
 from events import mail
 from events.kinds import Kind
 from events.mailmodels import StaffAlert, StaffDigest
@@ -119,6 +121,40 @@ def test_a_letter_has_kinds_and_links_and_no_details(root: User) -> None:
         assert "And 5 more" in body
         assert "remark" not in body
     assert Mail.objects.get().context["member"] == root.pk.hex
+
+
+def test_a_quarantine_says_why(root: User) -> None:
+    now, owner = timezone.now(), make.member("alice")
+    leaked, unusual, stopped = (make.key(owner).key for _ in range(3))
+    take_leak(Proven(leaked.pk), Report("scan", "stdin"), actor="test")
+    Anomaly.objects.create(key=unusual, rule="rate", hour=now, value=9, usual=1, threshold=5,
+                           quarantined=True)  # fmt: skip
+    for key in (unusual, stopped):
+        quarantine_key(key, actor="test", reason="anomaly: rate")
+    Mail.objects.all().delete()
+    alerts.tell_staff(now)
+
+    said = {key: line for line in bodies()[1].splitlines() for key in (leaked, unusual, stopped)
+            if f"(key:{key.pk.hex})" in line}  # fmt: skip
+    assert "a key leaked and was quarantined" in said[leaked]
+    assert "a key was used unusually and was quarantined" in said[unusual]
+    assert "a key was quarantined" in said[stopped]
+
+
+@pytest.mark.parametrize("work", [alerts.tell_staff, digest.send_digest])
+def test_nothing_counts_as_told_where_nobody_is(
+    work: Callable[[datetime], int], root: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = timezone.now()
+    happens()
+    User.objects.filter(pk=root.pk).update(email="")
+
+    assert work(now) == 0
+    assert "nobody is written to" in caplog.text
+    assert not any(rows.objects.exists() for rows in (Mail, StaffAlert, StaffDigest))
+
+    User.objects.filter(pk=root.pk).update(email="root@example.org")
+    assert work(now) == 1
 
 
 def test_what_follows_waits_and_shares_the_next_letter(root: User) -> None:
