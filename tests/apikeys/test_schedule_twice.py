@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter as Counts
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,13 +15,17 @@ import psycopg
 import pytest
 from celery import Celery
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from apikeys.models import ApiKey
+from apikeys.gate.periods import EPOCH
+from apikeys.models import ApiKey, Counter, LimitOverride
 from apikeys.services.issue import issue_key
 from apikeys.services.makers import system
 from apikeys.services.wanted import NewKey
+from events.kinds import Kind
+from events.services import record
 from tests import make
 from tests.apikeys.logs import HOUR, call, day, empty, log, table, tables
 from tests.apikeys.test_schedule import ROOT, house, send  # noqa: F401  a fixture
@@ -30,7 +34,7 @@ from tests.gateway.wire import within
 
 pytestmark = pytest.mark.slow
 
-OWN = "apikeys.tasks."
+OWN = ("apikeys.tasks.", "momentry.tasks.")
 OURS = [entry for entry in settings.CELERY_BEAT_SCHEDULE.values() if entry["task"].startswith(OWN)]
 ENDED, DUE = 60, 30
 RUNS = 4  # two workers, each with two threads
@@ -40,10 +44,10 @@ WAITING = """
 SELECT count(*)::int FROM pg_stat_activity
  WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
-HURRIED = """
-SELECT count(*) FROM django_celery_beat_periodictask
- WHERE starts_with(task, 'apikeys.') AND interval_id IS NULL
+ENTRIES = """
+SELECT count(*) FROM django_celery_beat_periodictask WHERE task ~ '^(apikeys|momentry)[.]tasks[.]'
 """
+HURRIED = f"{ENTRIES} AND interval_id IS NULL"
 OLD, RECENT = (97, 96, 95, 94), (3, 2)  # days ago; of yesterday, hours may not be settled
 HOLDS, KEPT = 6000, 10  # settled holds to purge, more than one statement takes, and to keep
 SETTLED = """
@@ -51,6 +55,8 @@ INSERT INTO apikeys_settledhold (id, key_id, tokens, cost_micro, settled_at, end
 SELECT gen_random_uuid(), gen_random_uuid(), 1, NULL, now() - %s::interval, now() - %s::interval
   FROM generate_series(1, %s)
 """
+READERS = 20
+LETTERS = Counts(key_expiring=READERS, limit_95=READERS, staff_alert=1, staff_digest=1)
 FAILED = "raised unexpected"  # Celery, of a task that is not tried again
 
 
@@ -111,6 +117,30 @@ def due_keys(house: Database) -> None:  # noqa: F811
         ApiKey.objects.filter(pk__in=due).update(rotation_due_at=yesterday)
 
 
+def letters_to_write(house: Database) -> None:  # noqa: F811
+    """To owners of keys that end, to members whose limit fills up, and to staff."""
+    now = timezone.now()
+    with house.rows():
+        make.staff("root")
+        for _ in range(READERS):
+            member = make.member(f"m{next(make.numbers)}")
+            key = ApiKey.objects.filter(pk=make.key(member).key.pk)
+            key.update(created_at=now - timedelta(days=9), expires_at=now + timedelta(days=6))
+            LimitOverride.objects.create(member=member, name="requests_lifetime", value=1000)
+            Counter.objects.create(
+                subject=f"member:{member.pk.hex}", metric="requests", period="lifetime",
+                period_start=EPOCH, used=960, limit=1000,
+            )  # fmt: skip
+        with transaction.atomic():
+            error = {"system": "sftpgo", "error": "refused"}
+            record(Kind.PROVISIONING_DEAD, actor="relay", subject="member:1", **error)
+
+
+def letters(house: Database) -> Counts[str]:  # noqa: F811
+    rows = house.fetch("SELECT template FROM events_mail WHERE template <> 'welcome'")
+    return Counts(str(template) for (template,) in rows)
+
+
 def calls(house: Database, days: tuple[int, ...]) -> None:  # noqa: F811
     with house.rows():
         log(*(call(day(age) + hour * HOUR) for age in days for hour in range(24)))
@@ -132,15 +162,15 @@ def hurry(house: Database) -> bool:  # noqa: F811
         return True
     with house.rows():
         every, _ = IntervalSchedule.objects.get_or_create(every=1, period="seconds")
-        rows = PeriodicTask.objects.filter(task__startswith=OWN)
+        rows = PeriodicTask.objects.filter(task__in=[entry["task"] for entry in OURS])
         rows.update(interval=every, crontab=None, last_run_at=None)
         PeriodicTasks.update_changed()
     return True
 
 
-def events(house: Database, kind: str) -> Counter[str]:  # noqa: F811
+def events(house: Database, kind: str) -> Counts[str]:  # noqa: F811
     rows = house.fetch("SELECT subject FROM events_event WHERE kind = %s", kind)
-    return Counter(str(subject) for (subject,) in rows)
+    return Counts(str(subject) for (subject,) in rows)
 
 
 def days_gone(house: Database, *ages: int) -> bool:  # noqa: F811
@@ -158,17 +188,16 @@ def test_two_beats_and_a_kill_do_everything_once(house: Database, tmp_path: Path
     ended_keys(house)
     due_keys(house)
     calls(house, OLD + RECENT)
-    entries = (
-        "SELECT count(*) FROM django_celery_beat_periodictask WHERE starts_with(task, 'apikeys.')"
-    )
+    letters_to_write(house)
 
     def done() -> bool:
         purged, required = events(house, "apikey:purged"), events(house, "apikey:rotation_required")
-        return len(purged) == ENDED and len(required) == DUE and days_gone(house, *OLD)
+        written = letters(house).keys() == LETTERS.keys()
+        return len(purged) == ENDED and len(required) == DUE and days_gone(house, *OLD) and written
 
     with worker(house, tmp_path / "one") as first, worker(house, tmp_path / "two"):
         with held(house, NO_EVENTS):
-            assert within(60, lambda: house.fetch(entries) == [(len(OURS),)])
+            assert within(60, lambda: house.fetch(ENTRIES) == [(len(OURS),)])
             # A beat that starts writes the times of the settings: again until both have begun.
             assert within(60, lambda: hurry(house) and all_wait(house))
             kill(first)
@@ -178,6 +207,9 @@ def test_two_beats_and_a_kill_do_everything_once(house: Database, tmp_path: Path
 
     assert set(events(house, "apikey:purged").values()) == {1}
     assert set(events(house, "apikey:rotation_required").values()) == {1}
+    assert letters(house) == LETTERS
+    for kind in ("apikey:expiring", "limit:80", "limit:95"):
+        assert sorted(events(house, kind).values()) == [1] * READERS
     assert summed(house) == [24 * len(OLD + RECENT)] * 2
     assert FAILED not in said
 
@@ -189,10 +221,14 @@ KEYS_ALONE = (
     "tell_expired",
     "notify_limits",
 )
-OF_KEYS = {f"{OWN}{name}" for name in KEYS_ALONE}
-LOG_TASKS = [entry["task"] for entry in OURS if entry["task"] not in OF_KEYS]
+OF_KEYS = {f"{OWN[0]}{name}" for name in KEYS_ALONE}
+LOG_TASKS = [
+    entry["task"]
+    for entry in OURS
+    if entry["task"].startswith(OWN[0]) and entry["task"] not in OF_KEYS
+]
 IN_THE_MIDDLE = """
-LOCK TABLE apikeys_hourlyusage, apikeys_settledhold IN SHARE MODE;
+LOCK TABLE apikeys_hourlyusage, apikeys_settledhold, apikeys_watchmark IN SHARE MODE;
 LOCK TABLE apikeys_requestlog IN SHARE UPDATE EXCLUSIVE MODE
 """
 
