@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Status, User
-from apikeys.models import Anomaly, ApiKey, DailyUsage
+from apikeys.models import Anomaly, ApiKey, DailyUsage, Leak, LeakOutcome
 from apikeys.services.leaks import Proven, Report, take_leak
 from apikeys.services.life import quarantine_key
 from events import mail
@@ -129,6 +129,8 @@ def test_a_quarantine_says_why(root: User) -> None:
     take_leak(Proven(leaked.pk), Report("scan", "stdin"), actor="test")
     Anomaly.objects.create(key=unusual, rule="rate", hour=now, value=9, usual=1, threshold=5,
                            quarantined=True)  # fmt: skip
+    Anomaly.objects.create(key=stopped, rule="rate", hour=now, value=9, usual=1, threshold=5)
+    Leak.objects.create(key=stopped, place="x", outcome=LeakOutcome.REPORTED)
     for key in (unusual, stopped):
         quarantine_key(key, actor="test", reason="anomaly: rate")
     Mail.objects.all().delete()
