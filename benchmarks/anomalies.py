@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from statistics import fmean
 from typing import Final, NamedTuple
 
 from stage import Bounds
@@ -74,11 +75,28 @@ def seldom(chance: random.Random, at: datetime) -> float:
     return chance.randrange(1, 40) if chance.random() < 0.03 else 0
 
 
+def out_of_quota(chance: random.Random, at: datetime) -> float:
+    """What retries as soon as it is refused calls more."""
+    return (250 if at.hour < 20 else 500) * chance.uniform(0.9, 1.1)
+
+
+def expired(chance: random.Random, at: datetime) -> float:
+    return 150 + chance.randrange(-8, 9)
+
+
 KINDS: Final[dict[str, Shape]] = {
     "office hours": at_desk, "a poller": poller, "a nightly run": nightly, "a weekly run": weekly,
     "bursts": bursty, "4 % more each day": growing, "twice as much from a day on": doubled,
-    "now and then": seldom,
+    "now and then": seldom, "out of its quota each evening": out_of_quota,
+    "a client of an expired key": expired,
 }  # fmt: skip
+# From when on the gate refuses all of a kind's calls.
+REFUSED: Final[dict[str, Callable[[datetime], bool]]] = {
+    "out of its quota each evening": lambda at: at.hour >= 20,
+    "a client of an expired key": lambda at: at >= START + 20 * 24 * HOUR,
+}
+
+
 # Of all calls: how many fail, and how many networks a day are new.
 FAILING: Final = (0.0, 0.01, 0.05, 0.7)
 MOVING: Final = (0.0, 0.0, 0.1, 1.0)
@@ -93,7 +111,10 @@ def trace(kind: str, number: int) -> Trace:
         at = START + step * HOUR
         if count := round(shape(chance, at)):
             failures = sum(chance.random() < failing for _ in range(min(count, 200)))
-            hours.append(Hour(at, count, failures * count // min(count, 200), count * CALL))
+            if kind in REFUSED and REFUSED[kind](at):
+                hours.append(Hour(at, count, refused=count))
+            else:
+                hours.append(Hour(at, count, failures * count // min(count, 200), count * CALL))
             seen[at] += chance.random() < moving / 10
     seen[hours[0].at] += 1
     return Trace(hours, seen)
@@ -113,7 +134,7 @@ def resold(chance: random.Random, hour: Hour) -> tuple[Hour, int]:
 
 
 def tried_out(chance: random.Random, hour: Hour) -> tuple[Hour, int]:
-    """What can this key do? Most of it, it cannot."""
+    """What is there? Most of what is guessed is not."""
     more = 3 * hour.requests + 500
     return hour._replace(requests=hour.requests + more, failures=hour.failures + more), 1
 
@@ -130,7 +151,7 @@ def unobtrusive(chance: random.Random, hour: Hour) -> tuple[Hour, int]:
 
 MISUSES: Final = {
     "scraping, 20,000 calls": scraped, "shared, 5 to 40 networks": shared,
-    "resold, large calls": resold, "tried out, refused": tried_out,
+    "resold, large calls": resold, "tried out, not found": tried_out,
     "five times the usual": borrowed, "a tenth more": unobtrusive,
 }  # fmt: skip
 
@@ -170,13 +191,15 @@ def main() -> int:
     for name, count in hits.items():
         bounds.check(f"% of hours told of: {name}", 100 * count / total, least=LEAST.get(name, 0))
     for kind, count in alarms.items():
-        bounds.check(f"false alarms of a key in two weeks: {kind}", count / keys)
-    bounds.check("false alarms of a key in two weeks", sum(alarms.values()) / total, most=MOST)
+        most = 0 if kind in REFUSED else None
+        bounds.check(f"false alarms of a key in two weeks: {kind}", count / keys, most=most)
+    admitted = [alarms[kind] / keys for kind in KINDS if kind not in REFUSED]
+    bounds.check("false alarms of a key in two weeks", fmean(admitted), most=MOST)
     return bounds.code
 
 
 LEAST: Final = {"scraping, 20,000 calls": 99.0, "shared, 5 to 40 networks": 95.0,
-                "resold, large calls": 99.0, "tried out, refused": 90.0,
+                "resold, large calls": 99.0, "tried out, not found": 90.0,
                 "five times the usual": 35.0}  # fmt: skip
 MOST: Final = 0.1
 

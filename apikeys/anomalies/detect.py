@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from apikeys.anomalies import rules
 from apikeys.anomalies.gather import Gathered, forget, gather
@@ -97,7 +98,7 @@ def past_of(ids: Sequence[UUID], hour: datetime, limits: Thresholds) -> dict[UUI
 
 
 def hour_of_row(row: KeyHour) -> Hour:
-    return Hour(row.hour, row.requests, row.failures, row.cost_micro)
+    return Hour(row.hour, row.requests, row.failures, row.cost_micro, row.refused)
 
 
 def networks_of(hour: datetime, limits: Thresholds) -> dict[UUID, Networks]:
@@ -118,9 +119,9 @@ def networks_of(hour: datetime, limits: Thresholds) -> dict[UUID, Networks]:
 def note(
     key_id: UUID, hour: datetime, found: rules.Anomaly, limits: Thresholds, actor: str
 ) -> bool:
-    """False when it was noted before, or the key is not there any more."""
-    key = ApiKey.objects.filter(pk=key_id).first()
-    if key is None:
+    """False when it was noted before, or the key has ended: whoever tries it goes without."""
+    key = ApiKey.objects.defer("digest", "metadata").filter(pk=key_id).first()
+    if key is None or key.has_ended(timezone.now()):
         return False
     unit = MICRO if found.rule is Rule.COST else 1
     figures = {name: round(getattr(found, name) / unit, 6) for name in FIGURES}

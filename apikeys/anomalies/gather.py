@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
+from apikeys.gate.report import STEPS
 from apikeys.models import HourlyUsage, KeyHour, KeyNetwork, WatchMark
 from apikeys.requestlog.row import TABLE as LOG
 from apikeys.usage.rollup import RECENT, read_mark
@@ -21,13 +22,21 @@ HOURS: Final = KeyHour._meta.db_table
 NETWORKS: Final = KeyNetwork._meta.db_table
 USAGE: Final = HourlyUsage._meta.db_table
 
+# What the gate refused did nothing and says nothing of who has the key: it is expired, its quota is
+# used up. Where only the status is known, it is told from that.
+REFUSALS: Final = [*(code for step in STEPS for code in step.codes), "storage_quota_exceeded"]
+REFUSED: Final = "(status = 429 OR code = ANY(%(refusals)s))"
+REFUSED_BY_STATUS: Final = "status IN (401, 403, 429)"
+FAILED: Final = "status BETWEEN 400 AND 499"
+
 CALLS: Final = f"""
 WITH calls AS MATERIALIZED (
     SELECT key_id, date_trunc('hour', ts, 'UTC') AS hour,
            network(set_masklen(client_address,
                    CASE family(client_address) WHEN 4 THEN 24 ELSE 48 END))::text AS network,
            min(ts) AS first, max(ts) AS last, count(*) AS requests,
-           count(*) FILTER (WHERE status BETWEEN 400 AND 499) AS failures,
+           count(*) FILTER (WHERE {FAILED} AND NOT {REFUSED}) AS failures,
+           count(*) FILTER (WHERE {REFUSED}) AS refused,
            coalesce(sum(cost_micro), 0)::bigint AS cost_micro
       FROM {LOG} WHERE ts >= %(start)s AND ts < %(end)s AND key_id IS NOT NULL
      GROUP BY 1, 2, 3
@@ -40,28 +49,34 @@ ON CONFLICT (key_id, network) DO UPDATE
    SET first_seen = least(known.first_seen, EXCLUDED.first_seen),
        last_seen = greatest(known.last_seen, EXCLUDED.last_seen)
 """  # noqa: S608  our name
-ADD: Final = f"""{CALLS}, seen AS ({SEEN})
-INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, cost_micro)
-SELECT key_id, hour, sum(requests), sum(failures), sum(cost_micro) FROM calls
+SUM: Final = f"""{CALLS}, seen AS ({SEEN})
+INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, refused, cost_micro)
+SELECT key_id, hour, sum(requests), sum(failures), sum(refused), sum(cost_micro) FROM calls
  GROUP BY key_id, hour ORDER BY key_id, hour
-ON CONFLICT (key_id, hour) DO UPDATE
+ON CONFLICT (key_id, hour) DO UPDATE"""  # noqa: S608  our names
+ADD: Final = f"""{SUM}
    SET requests = known.requests + EXCLUDED.requests,
        failures = known.failures + EXCLUDED.failures,
+       refused = known.refused + EXCLUDED.refused,
        cost_micro = known.cost_micro + EXCLUDED.cost_micro
-"""  # noqa: S608  our names
-SEE: Final = f"{CALLS} {SEEN}"
+"""
+# Of whole hours.
+COUNT_AGAIN: Final = f"""{SUM}
+   SET requests = EXCLUDED.requests, failures = EXCLUDED.failures,
+       refused = EXCLUDED.refused, cost_micro = EXCLUDED.cost_micro
+"""
 TAKE_OVER: Final = f"""
-INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, cost_micro)
+INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, refused, cost_micro)
 SELECT key_id, period_start, sum(total_requests)::bigint,
-       coalesce(sum(total_requests) FILTER (WHERE status BETWEEN 400 AND 499), 0)::bigint,
+       coalesce(sum(total_requests) FILTER (WHERE {FAILED} AND NOT {REFUSED_BY_STATUS}), 0)::bigint,
+       coalesce(sum(total_requests) FILTER (WHERE {REFUSED_BY_STATUS}), 0)::bigint,
        sum(cost_micro)::bigint
   FROM {USAGE} WHERE period_start >= %(start)s AND period_start < %(end)s AND key_id IS NOT NULL
  GROUP BY key_id, period_start ORDER BY key_id, period_start
 ON CONFLICT (key_id, hour) DO UPDATE
-   SET requests = EXCLUDED.requests, failures = EXCLUDED.failures,
-       cost_micro = EXCLUDED.cost_micro
- WHERE (known.requests, known.failures, known.cost_micro)
-    IS DISTINCT FROM (EXCLUDED.requests, EXCLUDED.failures, EXCLUDED.cost_micro)
+   SET requests = EXCLUDED.requests, cost_micro = EXCLUDED.cost_micro
+ WHERE (known.requests, known.cost_micro)
+    IS DISTINCT FROM (EXCLUDED.requests, EXCLUDED.cost_micro)
 """  # noqa: S608  our names
 
 
@@ -79,7 +94,7 @@ def gather(now: datetime, history: timedelta) -> Gathered:
     end = now - LAG
     start = max(mark.gathered_until, hour_of(end) - HOUR)
     if start < end:
-        execute(ADD, start=start, end=end)
+        execute(ADD, start=start, end=end, refusals=REFUSALS)
         mark.gathered_until = end
     first = take_over(mark, now)
     mark.save(update_fields=["gathered_until", "exact_until"])
@@ -87,13 +102,13 @@ def gather(now: datetime, history: timedelta) -> Gathered:
 
 
 def take_over(mark: WatchMark, now: datetime) -> datetime:
-    """Hours that are rolled up by now, and recent ones once more: late rows change those too. The
-    first of the recent ones."""
+    """Hours that are rolled up by now, and recent ones once more: late rows change those too, but
+    not what failed of them. The first of the recent ones."""
     rolled = min(read_mark(), hour_of(now))
     recent = rolled - RECENT
     if rolled > mark.exact_until:
         late = max(mark.exact_until, recent)
-        execute(SEE, start=late, end=rolled)
+        execute(COUNT_AGAIN, start=late, end=rolled, refusals=REFUSALS)
     execute(TAKE_OVER, start=min(mark.exact_until, recent), end=rolled)
     mark.exact_until = max(mark.exact_until, rolled)
     return max(recent, hour_of(now) - RECENT - HOUR)

@@ -23,12 +23,18 @@ NETWORKS_PER_DAY: Final = 5.0  # times the new networks of a usual day
 
 
 class Hour(NamedTuple):
-    """What a key did in an hour. ``failures``: answers 4xx. ``cost``: millionths."""
+    """What a key did in an hour. ``refused``: calls that the gate or a limit let nothing come of.
+    ``failures``: other answers 4xx. ``cost``: millionths."""
 
     at: datetime
     requests: int = 0
     failures: int = 0
     cost: int = 0
+    refused: int = 0
+
+    @property
+    def answered(self) -> int:
+        return max(self.requests - self.refused, self.failures)
 
 
 class Networks(NamedTuple):
@@ -113,9 +119,9 @@ def failing(hour: Hour, past: Sequence[Hour], limits: Thresholds) -> Iterator[An
     """Also of a key without a past: none is expected to fail."""
     if hour.failures < limits.failure_floor:
         return
-    share = hour.failures / hour.requests
-    requests = sum(each.requests for each in past)
-    usual = sum(each.failures for each in past) / requests if requests else 0.0
+    share = hour.failures / hour.answered
+    answered = sum(each.answered for each in past)
+    usual = sum(each.failures for each in past) / answered if answered else 0.0
     threshold = max(limits.failure_share, usual + SHARE_ABOVE)
     if share > threshold:
         yield Anomaly(Rule.FAILURES, share, usual, threshold)

@@ -15,7 +15,8 @@ class KeyHour(models.Model):
     key_id = models.UUIDField()
     hour = models.DateTimeField()
     requests = models.BigIntegerField()
-    failures = models.BigIntegerField(help_text="Answers 4xx.")
+    failures = models.BigIntegerField(help_text="Answers 4xx that are not refused.")
+    refused = models.BigIntegerField(default=0, help_text="By the gate or a limit.")
     cost_micro = models.BigIntegerField(help_text="Millionths.")
 
     class Meta:

@@ -102,6 +102,11 @@ class ApiKey(models.Model):
     def is_claimed(self) -> bool:
         return self.digest is not None
 
+    def has_ended(self, at: datetime) -> bool:
+        """Nothing opens it any more. One that is disabled may come back."""
+        stopped = self.revoked_at or self.quarantined_at or self.purged_at
+        return bool(stopped) or (self.expires_at is not None and self.expires_at <= at)
+
     def is_usable(self, at: datetime) -> bool:
         ended = self.revoked_at or self.quarantined_at or self.disabled_at
         return self.is_claimed and not ended and (self.expires_at is None or self.expires_at > at)

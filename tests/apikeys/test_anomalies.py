@@ -1,7 +1,6 @@
 """From the request log to anomalies: summed once, judged by the key's own past, recorded once."""
 
 import json
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apikeys.anomalies import gather
-from apikeys.anomalies.detect import detect
 from apikeys.anomalies.settings import MICRO, USUAL, Rule
 from apikeys.models import Anomaly, ApiKey, KeyHour, KeyNetwork
 from apikeys.usage.rollup import roll_up
@@ -20,43 +18,14 @@ from tests import make
 from tests.apikeys import logs
 from tests.apikeys.calls import code
 from tests.apikeys.logs import DAY, HOUR
+from tests.apikeys.watched import MINUTE, NOW, calls, known, run, sums
 
 pytestmark = pytest.mark.django_db
-NOW = hour_of(logs.day(1)) + 12 * HOUR + timedelta(minutes=30)
-MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
 def key(db: None) -> ApiKey:
     return make.key().key
-
-
-def calls(key: ApiKey, at: datetime, number: int, **given: Any) -> None:
-    rows = [
-        logs.call(at + n * timedelta(milliseconds=1), key_id=key.pk, **given) for n in range(number)
-    ]
-    logs.log(*rows)
-
-
-def known(key: ApiKey, requests: int = 50, **given: Any) -> None:
-    """Two weeks of a quiet past."""
-    KeyHour.objects.bulk_create(
-        KeyHour(
-            key_id=key.pk,
-            hour=hour_of(NOW) - number * HOUR,
-            **{"requests": requests, "failures": 0, "cost_micro": 0} | given,
-        )
-        for number in range(1, 300)
-    )
-
-
-def run(now: datetime = NOW) -> int:
-    return detect(now, actor="test")
-
-
-def sums(key: ApiKey) -> dict[datetime, tuple[int, int, int]]:
-    rows = KeyHour.objects.filter(key_id=key.pk)
-    return {row.hour: (row.requests, row.failures, row.cost_micro) for row in rows}
 
 
 def test_a_sudden_rate_is_found_within_the_hour_and_recorded_once(key: ApiKey) -> None:
@@ -72,7 +41,7 @@ def test_a_sudden_rate_is_found_within_the_hour_and_recorded_once(key: ApiKey) -
     event = Event.objects.get(kind="anomaly:detected")
     assert (event.subject, event.actor) == (f"key:{key.pk.hex}", "test")
     assert json.loads(event.details or "") == {
-        "rule": "rate", "hour": hour_of(NOW).isoformat(),
+        "rule": "rate", "hour": f"{hour_of(NOW):%Y-%m-%dT%H:%M:%SZ}",
         "value": 400.0, "usual": 50.0, "threshold": 300.0,
     }  # fmt: skip
 

@@ -115,6 +115,14 @@ def test_many_failures_are_unusual(requests: int, failures: int, found: list[Rul
     assert rules(Hour(NOW, requests, failures), []) == found
 
 
+def test_what_was_refused_neither_fails_nor_hides_failures() -> None:
+    assert rules(Hour(NOW, 1000, 0, refused=1000), []) == []
+    assert rules(Hour(NOW, 1000, 150, refused=800), []) == [Rule.FAILURES]
+    assert rules(Hour(NOW, 1000, 150, refused=500), []) == []
+    history = past([1000] * 336, failures=160, refused=800)
+    assert rules(Hour(NOW, 1000, 190, refused=800), history) == []
+
+
 def test_who_always_fails_is_as_usual() -> None:
     history = past([200] * 336, failures=160)
 
