@@ -5,15 +5,16 @@ Only our own names are formatted into statements; values are always parameters.
 """
 
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from django.db import connection
 
+from apikeys.anomalies.settings import Thresholds
 from apikeys.gate.report import STEPS
 from apikeys.models import HourlyUsage, KeyHour, KeyNetwork, WatchMark
 from apikeys.requestlog.row import TABLE as LOG
 from apikeys.usage.rollup import RECENT, read_mark
-from apikeys.usage.spans import HOUR, hour_of
+from apikeys.usage.spans import DAY, HOUR, hour_of
 
 LAG: Final = timedelta(seconds=5)  # gateways write their rows every quarter of a second
 FORGOTTEN: Final = timedelta(days=31)  # networks that a key was not seen from
@@ -41,6 +42,7 @@ WITH calls AS MATERIALIZED (
       FROM {LOG} WHERE ts >= %(start)s AND ts < %(end)s AND key_id IS NOT NULL
      GROUP BY 1, 2, 3
 )"""  # noqa: S608  our names
+# Where nothing changes nothing is written: last_seen is indexed.
 SEEN: Final = f"""
 INSERT INTO {NETWORKS} AS known (key_id, network, first_seen, last_seen)
 SELECT key_id, network, min(first), max(last) FROM calls WHERE network IS NOT NULL
@@ -48,70 +50,95 @@ SELECT key_id, network, min(first), max(last) FROM calls WHERE network IS NOT NU
 ON CONFLICT (key_id, network) DO UPDATE
    SET first_seen = least(known.first_seen, EXCLUDED.first_seen),
        last_seen = greatest(known.last_seen, EXCLUDED.last_seen)
+ WHERE EXCLUDED.first_seen < known.first_seen
+    OR EXCLUDED.last_seen >= known.last_seen + interval '1 day'
+RETURNING key_id, date_trunc('hour', first_seen, 'UTC') AS hour
 """  # noqa: S608  our name
+
+
+def reached(requests: str, failures: str, cost: str) -> str:
+    return (
+        f"({requests} > %(rate_floor)s OR {failures} >= %(failure_floor)s"
+        f" OR {cost} > %(cost_floor)s)"
+    )
+
+
 SUM: Final = f"""{CALLS}, seen AS ({SEEN})
-INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, refused, cost_micro)
-SELECT key_id, hour, sum(requests), sum(failures), sum(refused), sum(cost_micro) FROM calls
- GROUP BY key_id, hour ORDER BY key_id, hour
+INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, refused, cost_micro, is_due)
+SELECT key_id, hour, sum(requests), sum(failures), sum(refused), sum(cost_micro),
+       {reached("sum(requests)", "sum(failures)", "sum(cost_micro)")}
+           OR (key_id, hour) IN (SELECT key_id, hour FROM seen)
+  FROM calls GROUP BY key_id, hour ORDER BY key_id, hour
 ON CONFLICT (key_id, hour) DO UPDATE"""  # noqa: S608  our names
 ADD: Final = f"""{SUM}
    SET requests = known.requests + EXCLUDED.requests,
        failures = known.failures + EXCLUDED.failures,
        refused = known.refused + EXCLUDED.refused,
-       cost_micro = known.cost_micro + EXCLUDED.cost_micro
+       cost_micro = known.cost_micro + EXCLUDED.cost_micro,
+       is_due = known.is_due OR EXCLUDED.is_due OR {
+    reached(
+        "known.requests + EXCLUDED.requests",
+        "known.failures + EXCLUDED.failures",
+        "known.cost_micro + EXCLUDED.cost_micro",
+    )
+}
 """
 # Of whole hours.
 COUNT_AGAIN: Final = f"""{SUM}
    SET requests = EXCLUDED.requests, failures = EXCLUDED.failures,
-       refused = EXCLUDED.refused, cost_micro = EXCLUDED.cost_micro
+       refused = EXCLUDED.refused, cost_micro = EXCLUDED.cost_micro,
+       is_due = known.is_due OR EXCLUDED.is_due
+ WHERE (known.requests, known.failures, known.refused, known.cost_micro)
+    IS DISTINCT FROM
+       (EXCLUDED.requests, EXCLUDED.failures, EXCLUDED.refused, EXCLUDED.cost_micro)
 """
 TAKE_OVER: Final = f"""
-INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, refused, cost_micro)
-SELECT key_id, period_start, sum(total_requests)::bigint,
-       coalesce(sum(total_requests) FILTER (WHERE {FAILED} AND NOT {REFUSED_BY_STATUS}), 0)::bigint,
-       coalesce(sum(total_requests) FILTER (WHERE {REFUSED_BY_STATUS}), 0)::bigint,
-       sum(cost_micro)::bigint
-  FROM {USAGE} WHERE period_start >= %(start)s AND period_start < %(end)s AND key_id IS NOT NULL
- GROUP BY key_id, period_start ORDER BY key_id, period_start
+WITH rolled AS (
+    SELECT key_id, period_start AS hour, sum(total_requests)::bigint AS requests,
+           coalesce(sum(total_requests)
+               FILTER (WHERE {FAILED} AND NOT {REFUSED_BY_STATUS}), 0)::bigint AS failures,
+           coalesce(sum(total_requests)
+               FILTER (WHERE {REFUSED_BY_STATUS}), 0)::bigint AS refused,
+           sum(cost_micro)::bigint AS cost_micro
+      FROM {USAGE}
+     WHERE period_start >= %(start)s AND period_start < %(end)s AND key_id IS NOT NULL
+     GROUP BY key_id, period_start
+)
+INSERT INTO {HOURS} AS known (key_id, hour, requests, failures, refused, cost_micro, is_due)
+SELECT key_id, hour, requests, failures, refused, cost_micro,
+       hour >= %(first)s AND {reached("requests", "failures", "cost_micro")}
+  FROM rolled ORDER BY key_id, hour
 ON CONFLICT (key_id, hour) DO UPDATE
-   SET requests = EXCLUDED.requests, cost_micro = EXCLUDED.cost_micro
+   SET requests = EXCLUDED.requests, cost_micro = EXCLUDED.cost_micro,
+       is_due = known.is_due OR EXCLUDED.is_due
  WHERE (known.requests, known.cost_micro)
     IS DISTINCT FROM (EXCLUDED.requests, EXCLUDED.cost_micro)
 """  # noqa: S608  our names
 
 
-class Gathered(NamedTuple):
-    """The hours whose sums may have changed: ``first`` up to, and with, ``last``."""
-
-    first: datetime
-    last: datetime
-
-
-def gather(now: datetime, history: timedelta) -> Gathered:
-    """In a transaction, which holds the mark. Both steps are bounded: new calls of at most two
-    hours (what was missed longer ago comes with its roll-up), and rolled-up hours."""
-    mark = lock_mark(now, history)
+def gather(now: datetime, limits: Thresholds) -> datetime:
+    """The first hour that is to be judged; keys are marked as due. In a transaction, which holds
+    the mark. Both steps are bounded: new calls of at most two hours (what was missed longer ago
+    comes with its roll-up), and rolled-up hours."""
+    mark = lock_mark(now, limits.history_days * DAY)
     end = now - LAG
     start = max(mark.gathered_until, hour_of(end) - HOUR)
-    if start < end:
-        execute(ADD, start=start, end=end, refusals=REFUSALS)
-        mark.gathered_until = end
-    first = take_over(mark, now)
-    mark.save(update_fields=["gathered_until", "exact_until"])
-    return Gathered(min(first, hour_of(start)), hour_of(now))
-
-
-def take_over(mark: WatchMark, now: datetime) -> datetime:
-    """Hours that are rolled up by now, and recent ones once more: late rows change those too, but
-    not what failed of them. The first of the recent ones."""
     rolled = min(read_mark(), hour_of(now))
     recent = rolled - RECENT
+    first = min(max(recent, hour_of(now) - RECENT - HOUR), hour_of(start))
+    values = {"first": first, "refusals": REFUSALS, "rate_floor": limits.rate_floor,
+              "failure_floor": limits.failure_floor, "cost_floor": limits.cost_floor}  # fmt: skip
+    if start < end:
+        execute(ADD, start=start, end=end, **values)
+        mark.gathered_until = end
+    # Hours that are rolled up by now are counted once more; and recent ones as the usage has them:
+    # late rows change those too, but not what failed of them.
     if rolled > mark.exact_until:
-        late = max(mark.exact_until, recent)
-        execute(COUNT_AGAIN, start=late, end=rolled, refusals=REFUSALS)
-    execute(TAKE_OVER, start=min(mark.exact_until, recent), end=rolled)
+        execute(COUNT_AGAIN, start=max(mark.exact_until, recent), end=rolled, **values)
+    execute(TAKE_OVER, start=min(mark.exact_until, recent), end=rolled, **values)
     mark.exact_until = max(mark.exact_until, rolled)
-    return max(recent, hour_of(now) - RECENT - HOUR)
+    mark.save(update_fields=["gathered_until", "exact_until"])
+    return first
 
 
 def lock_mark(now: datetime, history: timedelta) -> WatchMark:
@@ -126,7 +153,7 @@ def forget(now: datetime, history: timedelta) -> None:
     """What is no history any more, a batch of each at a time."""
     old_hours = KeyHour.objects.filter(hour__lt=now - history - HOUR)
     KeyHour.objects.filter(pk__in=old_hours.values("pk")[:BATCH]).delete()
-    unseen = KeyNetwork.objects.filter(last_seen__lt=now - FORGOTTEN)
+    unseen = KeyNetwork.objects.filter(last_seen__lt=now - FORGOTTEN - DAY)
     KeyNetwork.objects.filter(pk__in=unseen.values("pk")[:BATCH]).delete()
 
 

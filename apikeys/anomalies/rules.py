@@ -67,6 +67,18 @@ def judge(
         yield from from_new_networks(networks, limits)
 
 
+def reached(hour: Hour, networks: Networks | None, limits: Thresholds) -> set[Rule]:
+    """Those that judge() may say something of, by what can be told without a past."""
+    found = {
+        Rule.RATE: hour.requests > limits.rate_floor,
+        Rule.COST: hour.cost > limits.cost_floor,
+        Rule.FAILURES: hour.failures >= limits.failure_floor
+        and hour.failures / hour.answered > limits.failure_share,
+        Rule.NETWORKS: networks is not None,
+    }
+    return {rule for rule, may_be in found.items() if may_be}
+
+
 def above(
     rule: Rule, hour: Hour, past: Sequence[Hour], floor: int, limits: Thresholds
 ) -> Iterator[Anomaly]:

@@ -32,9 +32,25 @@ class Migration(migrations.Migration):
                 ),
                 ("refused", models.BigIntegerField(default=0, help_text="By the gate or a limit.")),
                 ("cost_micro", models.BigIntegerField(help_text="Millionths.")),
+                (
+                    "is_due",
+                    models.BooleanField(
+                        default=False,
+                        help_text=(
+                            "It reached a floor, or has a new network, and was not judged yet."
+                        ),
+                    ),
+                ),
             ],
             options={
-                "indexes": [models.Index(fields=["hour"], name="keyhour_hour")],
+                "indexes": [
+                    models.Index(fields=["hour"], name="keyhour_hour"),
+                    models.Index(
+                        fields=["hour", "key_id"],
+                        name="keyhour_due",
+                        condition=models.Q(("is_due", True)),
+                    ),
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("key_id", "hour"), name="keyhour_once")
                 ],

@@ -18,17 +18,24 @@ class KeyHour(models.Model):
     failures = models.BigIntegerField(help_text="Answers 4xx that are not refused.")
     refused = models.BigIntegerField(default=0, help_text="By the gate or a limit.")
     cost_micro = models.BigIntegerField(help_text="Millionths.")
+    is_due = models.BooleanField(
+        default=False, help_text="It reached a floor, or has a new network, and was not judged yet."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["key_id", "hour"], name="keyhour_once")]
-        indexes = [models.Index(fields=["hour"], name="keyhour_hour")]
+        indexes = [
+            models.Index(fields=["hour"], name="keyhour_hour"),
+            models.Index(fields=["hour", "key_id"], name="keyhour_due", condition=Q(is_due=True)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.key_id} {self.hour:%Y-%m-%d %H:%M}"
 
 
 class KeyNetwork(models.Model):
-    """Where a key was used from: /24 of IPv4, /48 of IPv6. Forgotten when it is not any more."""
+    """Where a key was used from: /24 of IPv4, /48 of IPv6. Forgotten when it is not any more;
+    so ``last_seen`` is moved by the day only, a write for each call's network would cost more."""
 
     key_id = models.UUIDField()
     network = models.CharField(max_length=43)

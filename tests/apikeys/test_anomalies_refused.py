@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from apikeys.anomalies.gather import REFUSALS
 from apikeys.anomalies.settings import USUAL, Rule
@@ -51,7 +50,7 @@ def test_a_key_whose_quota_is_used_up_is_not_told_of_and_lives(settings: Any) ->
 
 def test_a_client_that_goes_on_with_an_expired_key_is_not_told_of(key: ApiKey) -> None:
     known(key, 10)
-    ApiKey.objects.update(expires_at=timezone.now() - timedelta(days=2))
+    ApiKey.objects.update(expires_at=NOW - timedelta(days=2))
 
     assert half_a_day(key, status=401, code="key_expired") == 0
     assert sums(key)[hour_of(NOW)] == (150, 0, 0)
@@ -115,7 +114,7 @@ def test_a_past_of_the_usage_is_known_by_status(key: ApiKey) -> None:
 @pytest.mark.parametrize("field", ["revoked_at", "quarantined_at", "purged_at", "expires_at"])
 def test_a_key_that_has_ended_is_not_told_of(key: ApiKey, field: str) -> None:
     known(key)
-    ApiKey.objects.update(**{field: timezone.now()})
+    ApiKey.objects.update(**{field: NOW})
     calls(key, NOW - 20 * MINUTE, 400)
 
     assert run() == 0
@@ -126,7 +125,7 @@ def test_a_key_that_has_ended_is_not_told_of(key: ApiKey, field: str) -> None:
 def test_one_that_goes_on_or_may_come_back_is(key: ApiKey, field: str) -> None:
     known(key)
     ends = timedelta(days=1) if field == "expires_at" else timedelta()
-    ApiKey.objects.update(**{field: timezone.now() + ends})
+    ApiKey.objects.update(**{field: NOW + ends})
     calls(key, NOW - 20 * MINUTE, 400)
 
     assert run() == 1
