@@ -52,14 +52,20 @@ class Reporter:
         self.err.write(f"{printable(name)}: {why}\n")
 
     def fail(self, why: str) -> int:
+        """Nothing more can be looked at."""
+        self.faults += 1
         self.clear()
         self.err.write(f"{printable(why)}\n")
-        return FAILED
+        return self.code
 
     def end(self) -> int:
         self.clear()
         if not self.quiet:
             self.err.write(f"{self.sums()}.\n")
+        return self.code
+
+    @property
+    def code(self) -> int:
         if self.found[Verdict.REAL] or self.found[Verdict.UNCHECKED]:
             return FOUND
         return FAILED if self.faults else 0

@@ -6,7 +6,7 @@ from typing import Final
 from apikeys import foreign
 from apikeys.gate.imported import FORMATS_SQL
 from apikeys.leaks.reporting import printable
-from apikeys.leaks.scan import Judged, Place, Verdict, key_id_of
+from apikeys.leaks.scan import Finding, Judged, Place, Verdict, key_id_of
 from apikeys.models import ApiKey, ForeignSecret, LeakOutcome
 from apikeys.services.gate import fetch
 from apikeys.services.leaks import Proven, Report, find_key, outcome_of, take_leak
@@ -44,14 +44,20 @@ class Installation:
             self.known[text] = find_key(text)
 
     def judge_one(self, place: Place) -> Judged | None:
-        found = (self.known[text] for text in place.candidate.texts)
-        proven = next((each for each in found if each is not None), None)
+        proven = self.proven(place)
         if proven is None:
             own = place.candidate.is_own
             return Judged(Verdict.UNKNOWN, key_id_of(place.candidate)) if own else None
-        return Judged(Verdict.REAL, proven.key_id.hex, self.deal_with(proven, place))
+        return Judged(Verdict.REAL, proven.key_id.hex)
 
-    def deal_with(self, proven: Proven, place: Place) -> str:
+    def proven(self, place: Place) -> Proven | None:
+        found = (self.known[text] for text in place.candidate.texts)
+        return next((each for each in found if each is not None), None)
+
+    def deal_with(self, finding: Finding, /) -> str:
+        place = finding.place
+        proven = self.proven(place)
+        assert proven is not None  # noqa: S101  judge() said so
         if not self.dry_run:
             source = "history" if place.is_object else "file"
             report = Report(ORIGIN, source, printable(place.where))

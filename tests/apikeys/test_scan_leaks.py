@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from apikeys.leaks.history import History
+from apikeys.leaks.reading import Searcher
+from apikeys.leaks.scan import Scan
 from apikeys.leaks.settings import REPORT
 from apikeys.models import Leak
+from apikeys.services.leakscan import Installation
 from events.models import Mail
 from tests import make
 from tests.apikeys.calls import code
 from tests.apikeys.leaking import given, minted
+from tests.apikeys.repositories import commit, git, new_repository
 from tests.apikeys.stored import SECRET, imported
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +112,45 @@ def test_many_candidates_take_few_statements(
 
     with django_assert_max_num_queries(8):
         assert scan(tmp_path) == (0, [])
+
+
+def test_of_a_history_only_real_keys_are_located(tmp_path: Path, monkeypatch: Any) -> None:
+    """To locate is to walk all of it: not for texts that nobody asked about yet."""
+    imported()
+    issued = make.key()
+    repository = new_repository(tmp_path / "repository")
+    commit(repository, "a", f"{minted()} sk-auto-candidate-of-nobody")
+    newest = commit(repository, "b", issued.secret)
+    asked: list[set[str]] = []
+    paths_of = History.paths_of
+
+    def noting(self: History, names: set[str]) -> dict[str, str]:
+        asked.append(names)
+        return paths_of(self, names)
+
+    monkeypatch.setattr(History, "paths_of", noting)
+
+    found = {d["verdict"]: d for d in scan("--history", repository)[1]}
+
+    assert asked == [{git(repository, "rev-parse", "HEAD:b")}]
+    assert (found["real"]["file"], found["real"]["commit"]) == ("b", newest)
+    assert "commit" not in found["unknown"]
+    assert Leak.objects.get().where == f"{newest[:12]}:b:1"
+
+
+def test_what_is_found_is_dealt_with_before_the_rest_is_read(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("apikeys.leaks.scan.AT_ONCE", 1)
+    issued, later = make.key(), make.key(make.member("bob"))
+    (tmp_path / "a").write_text(issued.secret)
+    (tmp_path / "b").write_text(later.secret)
+    searcher = Searcher()
+    looking = Scan(str(tmp_path), searcher, Installation(dry_run=False), lambda *_: None)
+
+    next(looking.run())
+
+    assert [code(each.secret) for each in (issued, later)] == ["key_quarantined", ""]
 
 
 NOWHERE = {

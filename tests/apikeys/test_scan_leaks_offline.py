@@ -1,61 +1,18 @@
 """``manage.py scan_leaks --offline``: files, directories, standard input and a git history, without
 settings and without a database."""
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.apikeys.leaking import look_alike, minted
-
-ROOT = Path(__file__).parents[2]
-KEY = minted()
-BARE = {"PATH": os.environ["PATH"], "MOMENTRY_NO_VENV": "1", "HOME": "/nonexistent"}
-
-
-def scan(*words: str | Path, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "manage.py", "scan_leaks", "--offline", *map(str, words)]
-    run = subprocess.run(command, cwd=ROOT, env=BARE, input=stdin, capture_output=True, check=False)
-    out, err = run.stdout.decode(), run.stderr.decode()
-    assert "Traceback" not in err
-    assert KEY not in out + err
-    return subprocess.CompletedProcess(command, run.returncode, out, err)
-
-
-def documents(run: "subprocess.CompletedProcess[str]") -> list[dict[str, object]]:
-    return [json.loads(line) for line in run.stdout.splitlines()]
-
-
-def git(repository: Path, *words: str) -> str:
-    names = {
-        f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-    }
-    run = subprocess.run(
-        ["git", "-C", str(repository), *words],
-        env={**BARE, **names, "GIT_CONFIG_NOSYSTEM": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return run.stdout.strip()
+from tests.apikeys.repositories import KEY, commit, documents, git, new_repository, scan
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    made = tmp_path / "repository"
-    made.mkdir()
-    git(made, "init", "-q", "-b", "main")
-    return made
-
-
-def commit(repository: Path, name: str, text: str, message: str = "change") -> str:
-    (repository / name).write_text(text)
-    git(repository, "add", name)
-    git(repository, "commit", "-q", "-m", message)
-    return git(repository, "rev-parse", "HEAD")
+    return new_repository(tmp_path / "repository")
 
 
 def test_where_nothing_is_found_the_code_is_0(tmp_path: Path) -> None:
