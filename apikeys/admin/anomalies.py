@@ -42,7 +42,7 @@ class AnomalyAdmin(ReadOnlyAdmin[Anomaly]):
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Anomaly]:
-        return super().get_queryset(request).defer("key__metadata")
+        return super().get_queryset(request).defer("key__metadata", "key__digest")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Anomaly], search_term: str

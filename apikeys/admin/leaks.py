@@ -36,7 +36,7 @@ class LeakAdmin(ReadOnlyAdmin[Leak]):
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Leak]:
-        return super().get_queryset(request).defer("key__metadata")
+        return super().get_queryset(request).defer("key__metadata", "key__digest")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Leak], search_term: str

@@ -17,6 +17,11 @@ from apikeys.models import Anomaly, AnomalyRule
 from momentry.common.filters import Instant
 from momentry.common.pagination import CursorPage
 
+# Of the key only these: its digest and metadata are not fetched to be thrown away.
+SHOWN: Final = (
+    "id", "key_id", "rule", "hour", "value", "usual", "threshold", "quarantined", "found_at",
+    "key__key_prefix", "key__owner_id",
+)  # fmt: skip
 PAGING: Final = frozenset({"limit", "cursor"})
 ANOMALY_ID: Final = OpenApiParameter(
     "id", UUID, OpenApiParameter.PATH, description="The anomaly's id."
@@ -69,7 +74,7 @@ EXAMPLE: Final = OpenApiExample(
 
 class AnomalyViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Anomaly]):
     serializer_class = AnomalySerializer
-    queryset = Anomaly.objects.select_related("key")
+    queryset = Anomaly.objects.select_related("key").only(*SHOWN)
     pagination_class = CursorPage
     cursor_field = "found_at"
     scopes = {"GET": "keys:read"}

@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from apikeys.api import reference as ref
 from apikeys.gate.effects import DatabaseUnavailable, Overloaded
-from apikeys.leaks.origins import find_public_key
+from apikeys.leaks.origins import NotReadAgainError, find_public_key
 from apikeys.leaks.settings import Origin
 from apikeys.leaks.signature import is_signed
 from apikeys.services.leaks import Report, find_key, take_leak
@@ -116,6 +116,10 @@ def prove_sender(http: HttpRequest, origin: Origin, name: str, signature: str, b
         throttle.spend(http, throttle.WEBHOOK_FAILURES, throttle.address_of(http))
         detail = f"The public keys of {origin.name} cannot be read just now."
         raise MomentryError("overloaded", detail, retry_after=60) from None
+    except NotReadAgainError as error:
+        throttle.spend(http, throttle.WEBHOOK_FAILURES, throttle.address_of(http))
+        detail = f"This public key of {origin.name} is not known yet."
+        raise MomentryError("overloaded", detail, retry_after=error.retry_after) from None
     if key is None or not is_signed(key, signature, body):
         throttle.spend(http, throttle.WEBHOOK_FAILURES, throttle.address_of(http))
         raise MomentryError("signature_invalid")

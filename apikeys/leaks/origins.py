@@ -4,6 +4,7 @@ The list is kept in this process only. It is asked for when it is an hour old, o
 names a key that it lacks; and rarely, however many name such keys.
 """
 
+import math
 import threading
 from functools import cache
 from time import monotonic
@@ -22,15 +23,26 @@ TIMEOUT_SECONDS: Final = 5.0
 LARGEST_LIST: Final = 256 * 1024
 
 
+class NotReadAgainError(Exception):
+    """The list lacks the name, but it was read before that was asked for, and it is too soon to
+    read it again: the key may be a new one."""
+
+    def __init__(self, seconds: float) -> None:
+        self.retry_after = max(1, math.ceil(seconds))
+        super().__init__()
+
+
 def find_public_key(origin: Origin, name: str) -> PublicKey | None:
-    """None when the origin has no such key. Raises PeerError when nobody can tell."""
+    """None when the origin has no such key. Raises PeerError when nobody can tell, and
+    NotReadAgainError when not yet."""
     if (given := origin.keys.get(name)) is not None or not origin.url:
         return given
     return list_at(origin.url).find(name)
 
 
 class KeyList:
-    """Safe for threads: of those that need it at once one asks, and the others wait for that."""
+    """Safe for threads: of those that need it at once one asks. Who names a key that is known does
+    not wait for that; the others do."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -40,16 +52,24 @@ class KeyList:
         self.fault = ""
 
     def find(self, name: str) -> PublicKey | None:
-        with self.lock:
-            now = monotonic()
+        now = monotonic()
+        known = self.believed(name, now)
+        if not self.lock.acquire(blocking=known is None):
+            return known
+        try:
             if self.is_due(name, now):
                 self.ask(now)
-            if now - self.read_at > STALE_SECONDS:
-                self.known = {}
-            found = self.known.get(name)
+            found = self.believed(name, now)
             if found is None and self.fault:
                 raise PeerError(Step.CONNECT, self.fault)
+            if found is None and self.read_at < now:
+                raise NotReadAgainError(self.asked_at + AGAIN_SECONDS - now)
             return found
+        finally:
+            self.lock.release()
+
+    def believed(self, name: str, now: float) -> PublicKey | None:
+        return self.known.get(name) if now - self.read_at <= STALE_SECONDS else None
 
     def is_due(self, name: str, now: float) -> bool:
         rest = AGAIN_AFTER_FAULT_SECONDS if self.fault else AGAIN_SECONDS

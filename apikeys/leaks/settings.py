@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from apikeys.leaks.signature import PublicKey, read_keys
+from apikeys.leaks.signature import BadKeysError, PublicKey, read_keys
 from momentry.common.egress.allowed import Allowed, service_url
 from momentry.common.env import Environment, fail
 
@@ -52,6 +52,14 @@ def read_given(env: Environment) -> dict[str, Mapping[str, PublicKey]]:
     """By origin: ``{"github": [{"key_identifier": …, "key": "-----BEGIN PUBLIC KEY-----…"}]}``."""
     try:
         document = json.loads(env.text(KEYS, "{}"))
-        return {name: read_keys({"public_keys": found}) for name, found in document.items()}
+        return {name: read_all(found) for name, found in document.items()}
     except (ValueError, AttributeError, RecursionError):
-        fail(KEYS, "must be a JSON object: by origin a list of key_identifier and key (PEM).")
+        fail(KEYS, "must be a JSON object: by origin a list of key_identifier and P-256 key (PEM).")
+
+
+def read_all(found: Any) -> dict[str, PublicKey]:
+    """Of what is given by hand none is passed over."""
+    keys = read_keys({"public_keys": found})
+    if len(keys) < len(found):
+        raise BadKeysError
+    return keys

@@ -25,15 +25,17 @@ class BadKeysError(ValueError):
 
 
 def read_keys(document: Any) -> dict[str, PublicKey]:
-    """``{"public_keys": [{"key_identifier", "key"}]}`` by identifier. Raises BadKeysError: a list
-    with one key that cannot be read is not believed for the rest."""
+    """``{"public_keys": [{"key_identifier", "key"}]}`` by identifier, without keys of other kinds,
+    which sign nothing here. Raises BadKeysError when it is no such list."""
     entries = document.get("public_keys") if isinstance(document, Mapping) else None
     if not isinstance(entries, list) or len(entries) > MOST_KEYS:
         raise BadKeysError
-    return dict(read_entry(entry) for entry in entries)
+    found = (read_entry(entry) for entry in entries)
+    return {name: key for name, key in found if key is not None}
 
 
-def read_entry(entry: Any) -> tuple[str, PublicKey]:
+def read_entry(entry: Any) -> tuple[str, PublicKey | None]:
+    """None for a key that is not of P-256."""
     if not isinstance(entry, Mapping):
         raise BadKeysError
     name, text = entry.get("key_identifier"), entry.get("key")
@@ -41,10 +43,12 @@ def read_entry(entry: Any) -> tuple[str, PublicKey]:
         raise BadKeysError
     try:
         key = load_pem_public_key(text.encode())
-    except (ValueError, UnsupportedAlgorithm):
+    except UnsupportedAlgorithm:
+        return name, None
+    except ValueError:
         raise BadKeysError from None
     if not isinstance(key, PublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise BadKeysError
+        return name, None
     return name, key
 
 

@@ -1,5 +1,7 @@
 """Whose signatures count: given public keys, lists that are asked for, several origins."""
 
+import json
+import threading
 from typing import Any
 
 import pytest
@@ -7,11 +9,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from apikeys.leaks import origins
+from apikeys.leaks.settings import read_given
 from apikeys.leaks.signature import BadKeysError, is_signed, read_keys
 from apikeys.models import Leak
+from momentry.common.env import ConfigurationError, Environment
 from tests import make
 from tests.apikeys.leaking import KeyHouse, Signer, found, given, send
-from tests.provisioning.standin import Told
+from tests.provisioning.standin import Heard, Told
 
 pytestmark = pytest.mark.django_db
 # The example of GitHub's own documentation of the protocol.
@@ -61,9 +65,16 @@ def pem_of(private: Any) -> str:
     ],
     ids=["P-384", "secp256k1", "Ed25519"],
 )  # fmt: skip
-def test_keys_of_another_kind_are_not_read(private: Any) -> None:
-    with pytest.raises(BadKeysError):
-        read_keys({"public_keys": [{"key_identifier": "a", "key": pem_of(private)}]})
+def test_keys_of_another_kind_are_passed_over(private: Any) -> None:
+    other = {"key_identifier": "a", "key": pem_of(private)}
+    sample = {"key_identifier": SAMPLE_NAME, "key": SAMPLE_KEY}
+
+    assert list(read_keys({"public_keys": [other, sample]})) == [SAMPLE_NAME]
+    assert read_keys({"public_keys": [other]}) == {}
+    with pytest.raises(ConfigurationError, match="P-256"):
+        read_given(Environment({"SECRET_SCANNING_KEYS": json.dumps({"github": [other]})}))
+    with pytest.raises(ConfigurationError, match="P-256"):
+        read_given(Environment({"SECRET_SCANNING_KEYS": json.dumps({"github": [sample, other]})}))
 
 
 class Clock:
@@ -89,8 +100,11 @@ def test_keys_come_from_the_origin_s_list_and_are_remembered(settings: Any, cloc
         assert len(house.heard) == 1
 
         house.entries = [other.entry]  # the origin exchanged its key
-        assert send(other, found("x")).status_code == 400  # it was asked just now
-        clock.now += origins.AGAIN_SECONDS + 1
+        clock.now += 10
+        answer = send(other, found("x"))  # the list was read before
+        assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+        assert int(answer.headers["Retry-After"]) == origins.AGAIN_SECONDS - 10
+        clock.now += int(answer.headers["Retry-After"]) + 1
         assert send(other, found("x")).status_code == 200
         assert send(signer, found("x")).status_code == 400
         assert len(house.heard) == 2
@@ -103,7 +117,49 @@ def test_strangers_cannot_make_us_ask_again_and_again(settings: Any, clock: Cloc
         answers = {send(Signer(f"key-{n}"), found("x")).status_code for n in range(2, 20)}
 
         assert answers == {400}
+        clock.now += 1
+        assert send(Signer("key-20"), found("x")).status_code == 503
         assert len(house.heard) == 1
+
+
+class SlowHouse(KeyHouse):
+    """Answers when it may."""
+
+    def __init__(self, *signers: Signer) -> None:
+        super().__init__(*signers)
+        self.asked, self.may = threading.Event(), threading.Event()
+        self.may.set()
+
+    def answer(self, heard: Heard) -> Told:
+        self.asked.set()
+        assert self.may.wait(30)
+        return super().answer(heard)
+
+
+@pytest.mark.parametrize("name", ["key-1", "key-2"])
+def test_who_is_known_does_not_wait_while_the_list_is_read(clock: Clock, name: str) -> None:
+    """Nor when that is about the known key itself, because it is old."""
+    signer = Signer()
+    with SlowHouse(signer) as house:
+        listed = origins.KeyList(house.base_url)
+        assert listed.find("key-1") is not None
+        house.asked.clear()
+        house.may.clear()
+        clock.now += origins.FRESH_SECONDS + 1
+        stranger = threading.Thread(target=listed.find, args=[name])
+        stranger.start()
+        assert house.asked.wait(30)
+
+        found: list[Any] = []
+        known = threading.Thread(target=lambda: found.append(listed.find("key-1")))
+        known.start()
+        known.join(2)
+
+        assert (len(found), stranger.is_alive()) == (1, True)
+        house.may.set()
+        stranger.join(30)
+        known.join(30)
+    assert found[0] == signer.public
 
 
 def test_an_origin_that_is_away_is_said_to_be(settings: Any, clock: Clock) -> None:
