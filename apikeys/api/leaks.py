@@ -166,7 +166,8 @@ def feedback(match: Match, end: float) -> dict[str, str]:
     except Overloaded:
         raise MomentryError("overloaded", retry_after=1) from None
     if proven is not None:
-        take_leak(proven, match.report, actor=f"origin:{match.report.origin}")
+        actor = f"origin:{match.report.origin}"
+        take_leak(proven, match.report, secret=match.token, actor=actor)
     return {
         "token_hash": hashlib.sha256(match.token.encode()).hexdigest(),
         "token_type": match.type,

@@ -24,6 +24,8 @@ from apikeys.services.life import quarantine_key
 from events import mail
 from events.kinds import Kind
 from events.services import record
+from momentry.common.ownkeys import without_keys, without_text
+from momentry.common.veil import veils
 
 LETTER: Final = "key_leaked"
 TOLD_AGAIN: Final = timedelta(days=1)
@@ -31,6 +33,7 @@ LONGEST_WHERE: Final = 2000
 LONGEST_SOURCE: Final = 60
 
 
+@veils("source", "where")
 class Report(NamedTuple):
     """``origin``: who found it. ``source``: in what, as the finder says. ``where``: address or
     path."""
@@ -42,6 +45,13 @@ class Report(NamedTuple):
     @property
     def place(self) -> str:
         return hashlib.sha256(f"{self.origin}\0{self.where}".encode(errors="replace")).hexdigest()
+
+    def without(self, secret: str) -> "Report":
+        """An address may hold the key itself, and what is told of the place would tell it on."""
+        source, where = (
+            without_keys(without_text(text, secret)) for text in (self.source, self.where)
+        )
+        return self._replace(source=source, where=where)
 
 
 class Proven(NamedTuple):
@@ -84,8 +94,10 @@ def outcome_of(key: ApiKey, proven: Proven) -> LeakOutcome:
 
 
 @transaction.atomic
-def take_leak(proven: Proven, report: Report, *, actor: str) -> LeakOutcome:
-    """Recorded once for each place; quarantined whenever it still has to be."""
+def take_leak(proven: Proven, report: Report, *, secret: str, actor: str) -> LeakOutcome:
+    """Recorded once for each place; quarantined whenever it still has to be. ``secret``: the text
+    that was proven, which is kept nowhere."""
+    report = report.without(secret)
     rows = ApiKey.objects.select_related("owner").select_for_update(of=("self",), no_key=True)
     key = rows.get(pk=proven.key_id)
     outcome = outcome_of(key, proven)

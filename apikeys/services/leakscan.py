@@ -44,24 +44,26 @@ class Installation:
             self.known[text] = find_key(text)
 
     def judge_one(self, place: Place) -> Judged | None:
-        proven = self.proven(place)
-        if proven is None:
+        found = self.proven(place)
+        if found is None:
             own = place.candidate.is_own
             return Judged(Verdict.UNKNOWN, key_id_of(place.candidate)) if own else None
-        return Judged(Verdict.REAL, proven.key_id.hex)
+        return Judged(Verdict.REAL, found[1].key_id.hex)
 
-    def proven(self, place: Place) -> Proven | None:
-        found = (self.known[text] for text in place.candidate.texts)
-        return next((each for each in found if each is not None), None)
+    def proven(self, place: Place) -> tuple[str, Proven] | None:
+        """Which of the texts it is, and of which key."""
+        found = ((text, self.known[text]) for text in place.candidate.texts)
+        return next(((text, proven) for text, proven in found if proven is not None), None)
 
     def deal_with(self, finding: Finding, /) -> str:
         place = finding.place
-        proven = self.proven(place)
-        assert proven is not None  # noqa: S101  judge() said so
+        found = self.proven(place)
+        assert found is not None  # noqa: S101  judge() said so
+        secret, proven = found
         if not self.dry_run:
             source = "history" if place.is_object else "file"
             report = Report(ORIGIN, source, printable(place.where))
-            return take_leak(proven, report, actor=ACTOR).value
+            return take_leak(proven, report, secret=secret, actor=ACTOR).value
         outcome = outcome_of(ApiKey.objects.get(pk=proven.key_id), proven)
         return outcome.value if outcome == LeakOutcome.ENDED else ""
 

@@ -12,7 +12,7 @@ CODED: Final = "%(?:25)*"
 
 def anyhow(text: str) -> str:
     """A pattern of the text, each character as it is or percent-encoded, in either case."""
-    return "".join(f"(?:{char}|{CODED}{codes_of(char)})" for char in text)
+    return "".join(f"(?:{re.escape(char)}|{CODED}{codes_of(char)})" for char in text)
 
 
 def codes_of(char: str) -> str:
@@ -26,6 +26,11 @@ PATTERN: Final = re.compile(
     re.IGNORECASE,
 )
 CHEAP: Final = re.compile("[mM](?i:user|trial|svc|adm)_")
+
+
+def without_text(text: str, secret: str) -> str:
+    """Without this one, as it is or percent-encoded: of a secret whose form nobody knows."""
+    return re.sub(anyhow(secret), "****", text, flags=re.IGNORECASE) if secret else text
 
 
 def without_keys(text: str) -> str:

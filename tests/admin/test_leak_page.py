@@ -15,7 +15,9 @@ PLACE = f"https://example.org/<b>x</b>/{'y' * 200}"
 @pytest.fixture
 def leaked(house: House, settings) -> House:
     settings.LEAKS = given()
-    take_leak(Proven(house.claimed.pk), Report("github", "commit", PLACE), actor="test")
+    take_leak(
+        Proven(house.claimed.pk), Report("github", "commit", PLACE), secret="x" * 40, actor="test"
+    )
     return house
 
 

@@ -15,7 +15,7 @@ from events import mail
 from events.models import Event, Mail
 from tests import make
 from tests.apikeys.calls import client, code, end_grace
-from tests.apikeys.leaking import given
+from tests.apikeys.leaking import given, minted
 from tests.apikeys.stored import CHEAP, SECRET, argon2id, imported, older_pepper
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def policy(settings: Any) -> None:
 
 def take(secret: str, report: Report = REPORT) -> str:
     proven = find_key(secret)
-    return take_leak(proven, report, actor="test").value if proven else ""
+    return take_leak(proven, report, secret=secret, actor="test").value if proven else ""
 
 
 def rotated(**body: Any) -> tuple[ApiKey, str, str]:
@@ -147,6 +147,35 @@ def test_where_it_was_found_is_sealed() -> None:
         stored = str(cursor.fetchall())
     assert "github.com" not in stored
     assert Leak.objects.get().where == REPORT.where
+
+
+@pytest.mark.parametrize("coded", ["plain", "percent", "twice", "upper"])
+@pytest.mark.parametrize("kind", ["own", "imported"])
+def test_a_place_that_holds_the_key_does_not_tell_it_on(kind: str, coded: str) -> None:
+    """To the owner's mailbox, the events, the webhooks."""
+    if kind == "imported":
+        imported()
+    secret = SECRET if kind == "imported" else make.key().secret
+    User.objects.update(email="eve@example.org", status=Status.ACTIVE)
+    forms = {
+        "plain": secret, "percent": "".join(f"%{ord(char):02x}" for char in secret),
+        "twice": secret.replace("_", "%255F").replace("-", "%252d"), "upper": secret.upper(),
+    }  # fmt: skip
+    other = minted()
+    url = f"https://example.org/?q={forms[coded]}&again={forms[coded]}&other={other}#rest"
+
+    take(secret, REPORT._replace(where=url, source=secret))
+    mail.send_due(timezone.now())
+
+    leak = Leak.objects.get()
+    event = Event.objects.get(kind="apikey:leaked")
+    assert (leak.where or "").startswith("https://example.org/?q=")
+    assert (leak.where or "").endswith("#rest")
+    letter = next(sent for sent in django_mail.outbox if "found in public" in sent.subject)
+    said = [leak.where or "", leak.source, event.details or "", repr(REPORT._replace(where=url))]
+    for text in [*said, letter.body, str(letter.alternatives)]:
+        for hidden in (forms[coded], secret[-20:], other[-20:]):
+            assert hidden.lower() not in text.lower()
 
 
 def test_a_long_place_is_cut() -> None:
