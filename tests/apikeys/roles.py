@@ -25,6 +25,7 @@ from proxy.models import Price, Target, UpstreamModel
 from tests import make
 from tests.apikeys import logs
 from tests.apikeys.films import Films, is_members_alone
+from tests.apikeys.sessions import bearer, clerk, client, session, staff
 from tests.docs.pages import page, table_rows
 from tests.provisioning.gitea import Gitea
 
@@ -256,42 +257,6 @@ def cast() -> list[Caller]:
         ),
         Caller("superuser with a forged key", session(root, HTTP_X_API_KEY="x"), kind="forged"),
     ]
-
-
-def client(secret: str) -> APIClient:
-    made = APIClient(raise_request_exception=False)
-    made.credentials(HTTP_X_API_KEY=secret)
-    return made
-
-
-def bearer(token: str) -> APIClient:
-    made = APIClient(raise_request_exception=False)
-    made.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
-    return made
-
-
-def staff(username: str, **given: Any) -> User:
-    """Without a password: hashing some for every test would be most of their time."""
-    user = User(username=username, is_staff=True, **given)
-    user.set_unusable_password()
-    user.save()
-    return user
-
-
-def clerk(username: str, permissions: frozenset[str]) -> User:
-    user = staff(username)
-    names = {name.partition(".")[2] for name in permissions}
-    user.user_permissions.set(Permission.objects.filter(codename__in=names))
-    return user
-
-
-def session(user: User, **headers: str) -> APIClient:
-    """With the CSRF token, as the web admin sends it."""
-    made = APIClient(enforce_csrf_checks=True, raise_request_exception=False)
-    made.force_login(user)
-    made.cookies["momentry_csrf"] = "c" * 32
-    made.credentials(HTTP_X_CSRFTOKEN="c" * 32, **headers)
-    return made
 
 
 def call(caller: Caller, route: Route, house: House, **headers: str) -> Any:

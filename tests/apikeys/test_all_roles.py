@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from django.db import transaction
 
-from tests.apikeys.roles import Caller, House, Route, call, cast, routes, session, staff
+from tests.apikeys.roles import Caller, House, Route, call, cast, routes
+from tests.apikeys.sessions import session, staff
 from tests.docs.pages import page
 
 ROUTES = list(routes())

@@ -11,7 +11,8 @@ from drf_spectacular.generators import SchemaGenerator
 
 from apikeys.models import ApiKey
 from tests.apikeys.films import is_members_alone
-from tests.apikeys.roles import Caller, House, Route, bearer, call, cast, routes
+from tests.apikeys.roles import Caller, House, Route, call, cast, routes
+from tests.apikeys.sessions import bearer
 
 pytestmark = pytest.mark.django_db
 MODELS = ("apikeys.ApiKey", "apikeys.KeyTemplate", "apikeys.Tier", "apikeys.Grant",

@@ -15,7 +15,7 @@ from momentry.common.crypto.rotation import columns
 from proxy.models import Target, TargetCredential
 from tests import make
 from tests.apikeys.calls import client, pointers
-from tests.apikeys.roles import session, staff
+from tests.apikeys.sessions import session, staff
 from tests.proxy.calls import MASKED, NEW, OTHER, SECRET, UPSTREAMS, A, B, tables_with, targets
 
 pytestmark = pytest.mark.django_db

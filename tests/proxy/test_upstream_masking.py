@@ -15,7 +15,7 @@ from proxy.services import upstreams
 from tests import make
 from tests.admin.pages import change, changelist
 from tests.apikeys.calls import client
-from tests.apikeys.roles import session, staff
+from tests.apikeys.sessions import session, staff
 from tests.proxy.calls import MASKED, NEW, OTHER, SECRET, UPSTREAMS, A, B, tables_with
 
 pytestmark = pytest.mark.django_db
