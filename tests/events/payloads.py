@@ -15,7 +15,6 @@ from events.models import Event
 from events.payloads import PAYLOADS
 from events.schemas import schema_of
 
-
 NOTE = re.compile(r"mail:\d+")  # what chained.note() tells of: no letter has such an id
 
 

@@ -125,8 +125,9 @@ def test_a_letter_has_kinds_and_links_and_no_details(root: User) -> None:
 
 def test_a_quarantine_says_why(root: User) -> None:
     now, owner = timezone.now(), make.member("alice")
-    leaked, unusual, stopped = (make.key(owner).key for _ in range(3))
-    take_leak(Proven(leaked.pk), Report("scan", "stdin"), actor="test")
+    keys = [make.key(owner) for _ in range(3)]
+    leaked, unusual, stopped = (made.key for made in keys)
+    take_leak(Proven(leaked.pk), Report("scan", "stdin"), secret=keys[0].secret, actor="test")
     Anomaly.objects.create(key=unusual, rule="rate", hour=now, value=9, usual=1, threshold=5,
                            quarantined=True)  # fmt: skip
     Anomaly.objects.create(key=stopped, rule="rate", hour=now, value=9, usual=1, threshold=5)

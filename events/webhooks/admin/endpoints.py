@@ -130,7 +130,8 @@ class WebhookEndpointAdmin(RefusalsShown[WebhookEndpoint], StaffAdmin[WebhookEnd
         may = self.has_change_permission if object_id else self.has_add_permission
         if request.method == "POST" and may(request):
             setattr(request, FAULT, fault_of(request.POST.get("url", "")))
-        return super().changeform_view(request, object_id, form_url, extra_context)
+        shown: HttpResponse = super().changeform_view(request, object_id, form_url, extra_context)
+        return shown
 
     def save_model(
         self, request: HttpRequest, obj: WebhookEndpoint, form: Any, change: bool
