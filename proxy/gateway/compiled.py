@@ -19,7 +19,7 @@ TREES: Final = ("apikeys", "momentry/common", "proxy")
 MODULES: Final = {
     "apikeys.gate": "door entrance headers lease leases replies spares standing verdict windows",
     "apikeys.ledger": "keeper purse purses",
-    "apikeys.requestlog": "lastuse row",
+    "apikeys.requestlog": "lastuse packed row",
     "proxy.gateway": (
         "answering answers attempts blocks chunked client_side connection core exchange facts"
         " fence forwarding head health hygiene leaving lines logwriter metrics passages pool"
