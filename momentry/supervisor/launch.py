@@ -6,14 +6,18 @@ ACCOUNT is "-" (as we are), "namespace:UID" (the same user under another number,
 which refuses root) or "user:UID:GID".
 """
 
+import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 CLONE_NEWUSER = 0x10000000
 CANNOT_LAUNCH = 126
+SESSION_NICE = Path("/proc/self/autogroup")
+SESSION_TRIES = 8  # Linux takes such a wish of users from one process in a tenth of a second
 
 
 def main(argv: list[str]) -> int:
@@ -22,13 +26,32 @@ def main(argv: list[str]) -> int:
         signal.signal(number, signal.SIG_DFL)  # a shell's `&` would leave SIGINT ignored
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     try:
-        os.nice(int(nice))
+        step_back(int(nice))
         take_account(account)
         die_with_parent(int(parent), int(death))
         os.execv(command[0], command)
     except OSError as error:
         print(f"cannot start {command[0]}: {error}", file=sys.stderr)
     return CANNOT_LAUNCH
+
+
+def step_back(nice: int) -> None:
+    """As nice(1), whose word counts in its own session only where Linux shares the processors out
+    by sessions first (sched(7), autogroup): there the session that this child leads steps back."""
+    os.nice(nice)
+    if nice and os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):  # not there, or not ours: it is a wish
+            tell_session(nice)
+
+
+def tell_session(nice: int) -> None:
+    for _ in range(SESSION_TRIES):
+        try:
+            SESSION_NICE.write_text(str(nice), encoding="ascii")
+        except BlockingIOError:
+            time.sleep(0.07)
+        else:
+            return
 
 
 def take_account(account: str) -> None:

@@ -25,8 +25,9 @@ def child(place: Path) -> Iterator[Callable[..., Child]]:
     """Makes children of Python code; what still runs at the end is killed."""
     made: list[Child] = []
 
-    def make(name: str, code: str, *, grace: float = 5.0) -> Child:
-        spec = Spec(name, python(code), place / f"{name}.log", dict(os.environ), grace=grace)
+    def make(name: str, code: str, *, grace: float = 5.0, nice: int = 0) -> Child:
+        log = place / f"{name}.log"
+        spec = Spec(name, python(code), log, dict(os.environ), grace=grace, nice=nice)
         made.append(Child(spec))
         return made[-1]
 
