@@ -18,9 +18,11 @@ import uvicorn
 
 from momentry.common import notify
 from momentry.common.served import LIMIT_SECONDS, ServedConnection
+from momentry.supervisor.launch import step_back
 
 RETIRE: Final = signal.SIGUSR1  # another has taken the socket's place
 CLOSE: Final = (b"connection", b"close")
+YIELDS: Final = 5  # as nice(1), once it has started: to the gateway (docs/decisions/042)
 LATE_SECONDS: Final = 1.0  # for who looked the path up before the other took it
 NEVER: Final = float("inf")
 endings: Final[list[Callable[[], None]]] = []  # told first: what waits need not be waited for
@@ -45,6 +47,7 @@ class Server(uvicorn.Server):
         if self.started:
             if self.draft and self.path:
                 self.draft.replace(self.path)
+            step_back(YIELDS)  # threads that come later do as this one
             notify.tell(notify.READY)
 
     def retire(self, _number: int, _frame: FrameType | None) -> None:

@@ -44,6 +44,12 @@ def test_the_image_runs_as_nobody_in_particular_and_stops_on_sigterm():
     assert "--require-hashes" in text
 
 
+def test_who_needs_a_processor_for_long_yields_to_the_gateway():
+    shares = {name: item.get("cpu_shares", 1024) for name, item in ours(VARIABLES).items()}
+
+    assert max(shares["django"], shares["relay"], shares["worker"]) < shares["gateway"]
+
+
 def test_only_the_gateway_publishes_a_port_and_only_on_the_loopback():
     ports = {name: item["ports"] for name, item in services(VARIABLES).items() if "ports" in item}
 

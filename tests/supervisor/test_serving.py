@@ -76,3 +76,15 @@ def test_who_is_connected_to_the_first_is_answered_to_the_end(place: Path) -> No
             assert second.poll() is None
             second.send_signal(signal.SIGTERM)
             assert second.wait(timeout=30) == 0
+
+
+def test_who_serves_yields_to_the_gateway_in_every_thread(place: Path) -> None:
+    path = place / "django.sock"
+    with serving(path) as process, connected(path) as wire:
+        assert wire.send(ASK).answer().status == 404
+
+        threads = [int(thread.name) for thread in Path(f"/proc/{process.pid}/task").iterdir()]
+        found = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+
+    assert len(threads) > 1
+    assert found == {os.nice(0) + 5}
