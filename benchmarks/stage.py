@@ -142,8 +142,8 @@ def echo() -> Iterator[int]:
 def django() -> Iterator[int]:
     """Django's port, as `up` starts it but on TCP."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "momentry.asgi:application"]
-    with beside([*command, "--port", str(port)], port):
+    command = [sys.executable, "manage.py", "serve", "--socket", f"127.0.0.1:{port}"]
+    with beside(command, port):
         yield port
 
 
