@@ -3,11 +3,15 @@
 import os
 import time
 import uuid
+from functools import lru_cache
 from typing import Final
 
 BLOCK: Final = 4096  # bytes asked of the system at once: each asking costs as much as an id
-DIGITS: Final = 16  # of an id's random part, of which 62 bits count
-VARIANT: Final = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+BYTES: Final = 8  # of an id's random part, of which 62 bits count
+DIGITS: Final = 2 * BYTES
+VARIANT: Final = bytes(byte & 0x3F | 0x80 for byte in range(256))  # of its first byte
+PLACES: Final = range(0, 2 * BLOCK, DIGITS)
+FRACTIONS: Final = tuple(f"{number:03x}" for number in range(4096))
 
 tails: Final[list[str]] = []  # each is taken once, by whichever thread comes first
 os.register_at_fork(after_in_child=tails.clear)  # or two processes would make the same ids
@@ -26,19 +30,21 @@ def uuid7_text() -> str:
     except IndexError:
         tail = refill()
     milliseconds, beyond = divmod(time.time_ns(), 1_000_000)
-    fraction = beyond * 4096 // 1_000_000
-    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{fraction:03x}-{tail}"
+    return beginning(milliseconds) + FRACTIONS[beyond * 4096 // 1_000_000] + tail
+
+
+@lru_cache(maxsize=1)
+def beginning(milliseconds: int) -> str:
+    """Of all ids of one millisecond: a busy process makes some."""
+    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7"
 
 
 def refill() -> str:
-    """One tail; the others of its block wait."""
-    digits = os.urandom(BLOCK).hex()
-    tails.extend(tail_of(digits, place) for place in range(DIGITS, len(digits) - DIGITS, DIGITS))
-    return tail_of(digits, 0)
-
-
-def tail_of(digits: str, place: int) -> str:
-    """The last two groups; a digit's two bits beside the variant are lost."""
-    middle = place + 1
-    fixed = VARIANT[digits[place]]
-    return f"{fixed}{digits[middle : middle + 3]}-{digits[middle + 3 : middle + 15]}"
+    """One tail, the last two groups with their dashes; the others of its block wait."""
+    block = bytearray(os.urandom(BLOCK))
+    block[::BYTES] = block[::BYTES].translate(VARIANT)
+    digits = block.hex()
+    made = [f"-{digits[at : at + 4]}-{digits[at + 4 : at + DIGITS]}" for at in PLACES]
+    one = made.pop()
+    tails.extend(made)
+    return one
