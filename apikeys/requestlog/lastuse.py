@@ -1,6 +1,6 @@
 """When keys were last used, coalesced: never a write per request. Pure; the doors send the SQL."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -35,35 +35,41 @@ UPDATE apikeys_apikey SET last_used_at = %(at)s
 
 
 class LastUses:
-    """One process's uses that are not written yet. ``now``: seconds of a clock that never goes
-    back."""
+    """One process's uses that are not written yet, by the numbers of the keys' ids: what a UUID
+    hashes and compares by is Python code. ``now``: seconds of a clock that never goes back."""
 
     __slots__ = ("misses", "newest", "written_at")
 
     def __init__(self) -> None:
-        self.newest: dict[UUID, datetime] = {}
-        self.written_at: dict[UUID, float] = {}  # oldest first; younger than INTERVAL
-        self.misses: dict[UUID, int] = {}
+        self.newest: dict[int, datetime] = {}
+        self.written_at: dict[int, float] = {}  # oldest first; younger than INTERVAL
+        self.misses: dict[int, int] = {}
 
     def add(self, key_id: UUID, at: datetime) -> None:
-        self.newest[key_id] = at
+        self.newest[key_id.int] = at
 
     def due(self, now: float) -> dict[UUID, datetime]:
         """What may be written now."""
-        for key_id, at in list(self.written_at.items()):
+        for number, at in list(self.written_at.items()):
             if now - at < INTERVAL:
                 break
-            del self.written_at[key_id]
-        rested = self.newest.keys() - self.written_at.keys()
-        return {key_id: self.newest[key_id] for key_id in rested}
+            del self.written_at[number]
+        return self.of(self.newest.keys() - self.written_at.keys())
+
+    def every(self) -> dict[UUID, datetime]:
+        return self.of(self.newest)
+
+    def of(self, numbers: Iterable[int]) -> dict[UUID, datetime]:
+        return {UUID(int=number): self.newest[number] for number in numbers}
 
     def settle(self, sent: dict[UUID, datetime], written: Collection[UUID], now: float) -> None:
         """Of what was sent so much was written; the rest is tried again, some times."""
         for key_id, at in sent.items():
-            misses = self.misses.pop(key_id, 0)
+            number = key_id.int
+            misses = self.misses.pop(number, 0)
             if key_id not in written and misses + 1 < TRIES:
-                self.misses[key_id] = misses + 1
+                self.misses[number] = misses + 1
                 continue
-            self.written_at[key_id] = now
-            if self.newest[key_id] == at:  # else: used again meanwhile
-                del self.newest[key_id]
+            self.written_at[number] = now
+            if self.newest[number] == at:  # else: used again meanwhile
+                del self.newest[number]

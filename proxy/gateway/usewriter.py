@@ -33,7 +33,7 @@ class UseWriter:
             await self.write(self.uses.due(now))
 
     async def write_all(self) -> None:
-        await self.write(dict(self.uses.newest))
+        await self.write(self.uses.every())
 
     async def write(self, uses: dict[UUID, datetime]) -> None:
         """Without waiting for anybody's lock. What is not written now is tried again.
