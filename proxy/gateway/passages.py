@@ -9,7 +9,7 @@ that is not exactly as before, and every refusal, goes the long way (admission.p
 import hashlib
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from apikeys.gate.standing import Standing
 from proxy.gateway.attempts import caller
@@ -42,11 +42,14 @@ LINE_BEGINS: Final = (b"\r\nC", b"\r\nc")
 UPSTREAMS: Final = frozenset((Kind.PROXY, Kind.V1))
 
 
-class Shown(NamedTuple):
+class Shown:
     """A head by its mark; ``length``: digits of its Content-Length, b"" without one."""
 
-    mark: bytes
-    length: bytes
+    __slots__ = ("length", "mark")
+
+    def __init__(self, mark: bytes, length: bytes) -> None:
+        self.mark = mark
+        self.length = length
 
 
 class Passage:
