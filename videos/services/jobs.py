@@ -40,11 +40,11 @@ def create_job(
     invalid_input for one that is unknown, for none, and for a priority beyond -100 to 100."""
     wanted = known(Processor.values if processors is None else processors)
     refuse_priority(priority)
-    return queue(video, wanted, priority)
+    return insert_job(video, wanted, priority)
 
 
 @transaction.atomic(savepoint=False)  # which would cost two questions of the database
-def queue(video: Video, wanted: Collection[str], priority: int) -> ProcessingJob:
+def insert_job(video: Video, wanted: Collection[str], priority: int) -> ProcessingJob:
     job = ProcessingJob.objects.create(video=video, owner_id=video.owner_id, priority=priority)
     ProcessingStep.objects.bulk_create(
         ProcessingStep(job=job, processor=processor, job_priority=priority) for processor in wanted
