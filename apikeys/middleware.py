@@ -21,10 +21,10 @@ from apikeys.gate.request import GateRequest, shown_of, weight_of
 from apikeys.gate.scopes import is_members
 from apikeys.gate.verdict import ADMIN_TOKEN, KEY, Verdict
 from apikeys.gate.windows import returned
-from apikeys.models import ApiKey
 from apikeys.requestlog.insert import insert_row, touch_key
 from apikeys.services import gate
 from events import refusals
+from apikeys.services.admitted import find_admitted
 from momentry.common.access import Access, GatedRequest
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.errors import MomentryError
@@ -158,7 +158,7 @@ def raw_headers(request: HttpRequest) -> list[tuple[bytes, bytes]]:
 
 def attach_key(request: HttpRequest, key_id: UUID, verdict: Verdict) -> MomentryError | None:
     """Read the key's row once; refuse what was narrowed since the gate decided."""
-    key = ApiKey.objects.select_related("owner").filter(pk=key_id).first()
+    key = find_admitted(key_id)
     if key is None:
         return MomentryError("invalid_key")
     refusal = life_refusal(key, datetime.now(UTC))
