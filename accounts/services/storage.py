@@ -5,11 +5,10 @@ All of them run in the caller's transaction, beside the row that the bytes belon
 member's row to its end.
 """
 
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F, Q
 
 from accounts.models import Status, User
 from momentry.common.errors import MomentryError
@@ -22,8 +21,19 @@ class Storage(NamedTuple):
     used: int
     reserved: int
 
+    @property
+    def fits(self) -> bool:
+        return self.quota is None or self.used + self.reserved <= self.quota
 
-FITS = Q(quota_size=None) | Q(quota_size__gte=F("quota_used") + F("quota_reserved"))
+
+MOVE: Final = """
+UPDATE accounts_user
+   SET quota_used = quota_used + %(used)s, quota_reserved = quota_reserved + %(reserved)s
+ WHERE id = %(member)s
+   AND (NOT %(must_fit)s OR status = 'active' AND NOT is_staff
+        AND coalesce(quota_used + quota_reserved + %(used)s + %(reserved)s <= quota_size, TRUE))
+RETURNING quota_size, quota_used, quota_reserved
+"""
 
 
 def storage_of(member_id: UUID) -> Storage:
@@ -34,15 +44,15 @@ def storage_of(member_id: UUID) -> Storage:
 
 def take(member_id: UUID, size: int) -> None:
     """Count ``size`` more bytes. MomentryError storage_quota_exceeded, member_suspended."""
-    if not move(member_id, used=size, must_fit=size > 0):
+    if move(member_id, used=size, must_fit=size > 0) is None:
         raise refusal(member_id, size)
 
 
 def take_anyway(member_id: UUID, size: int) -> bool:
     """Count what is there already, also where it does not fit and whoever it belongs to. Does all
     fit?"""
-    move(member_id, used=size, must_fit=False)
-    return User.objects.filter(FITS, pk=member_id).exists()
+    stored = move(member_id, used=size, must_fit=False)
+    return stored is not None and stored.fits
 
 
 def give_back(member_id: UUID, size: int) -> None:
@@ -51,7 +61,7 @@ def give_back(member_id: UUID, size: int) -> None:
 
 def reserve(member_id: UUID, size: int) -> None:
     """As take(), for what is on its way."""
-    if not move(member_id, reserved=size, must_fit=True):
+    if move(member_id, reserved=size, must_fit=True) is None:
         raise refusal(member_id, size)
 
 
@@ -59,27 +69,25 @@ def release(member_id: UUID, size: int) -> None:
     move(member_id, reserved=-size, must_fit=False)
 
 
-def commit(member_id: UUID, reserved: int, size: int) -> None:
-    """What was on its way has come, in another size perhaps: only what is more must fit."""
-    if not move(member_id, used=size, reserved=-reserved, must_fit=size > reserved):
+def commit(member_id: UUID, reserved: int, size: int, *, anyway: bool = False) -> Storage:
+    """What was on its way has come, in another size perhaps: only what is more must fit, and
+    nothing ``anyway``. The storage as it is then."""
+    must_fit = size > reserved and not anyway
+    stored = move(member_id, used=size, reserved=-reserved, must_fit=must_fit)
+    if stored is None:
         raise refusal(member_id, size)
+    return stored
 
 
-def move(member_id: UUID, used: int = 0, reserved: int = 0, *, must_fit: bool) -> bool:
-    """False when it does not fit, or the member is not one that may upload."""
+def move(member_id: UUID, used: int = 0, reserved: int = 0, *, must_fit: bool) -> Storage | None:
+    """None when it does not fit, or the member is not one that may upload."""
     if not connection.in_atomic_block:
         raise RuntimeError("bytes are counted in the transaction of the row they belong to")
-    rows = User.objects.filter(pk=member_id)
-    if must_fit:
-        after = F("quota_used") + F("quota_reserved") + used + reserved
-        rows = rows.filter(Q(quota_size=None) | Q(quota_size__gte=after))
-        rows = rows.filter(status=Status.ACTIVE, is_staff=False)
-    changes = {}
-    if used:
-        changes["quota_used"] = F("quota_used") + used
-    if reserved:
-        changes["quota_reserved"] = F("quota_reserved") + reserved
-    return bool(rows.update(**changes) if changes else rows.exists())
+    values: dict[str, Any] = {"member": member_id, "used": used, "reserved": reserved}
+    with connection.cursor() as cursor:
+        cursor.execute(MOVE, {**values, "must_fit": must_fit})
+        row = cursor.fetchone()
+    return Storage(*row) if row else None
 
 
 def refusal(member_id: UUID, size: int) -> MomentryError:

@@ -86,11 +86,12 @@ def receive(owner: User | None, came: Arrival) -> Registered:
         done = first(member, came, over_quota=over and anyway)
     elif is_same(video, came):
         if kept is not None:
-            storage.release(member.pk, kept.size)
+            count(member, came, kept, 0)
         done = again(video, came)
     else:
         over = count(member, came, kept, size - video.size)
         done = replaced(video, came, over_quota=over and (anyway or video.over_quota))
+    done.video.owner = member  # as it is now, for who tells what is left
     if kept is not None:
         end(kept, done.video)
     transaction.on_commit(waker.wake)
@@ -128,15 +129,11 @@ def is_same(video: Video, came: Arrival) -> bool:
 def count(member: User, came: Arrival, kept: Upload | None, more: int) -> bool:
     """Count ``more`` bytes in place of those that were kept. Is the storage over full then?"""
     reserved = kept.size if kept is not None else 0
-    if came.anyway:
-        if reserved:
-            storage.release(member.pk, reserved)
-        return not storage.take_anyway(member.pk, more)
-    after = member.quota_used + member.quota_reserved - reserved + more
-    if more > reserved:
+    if more > reserved and not came.anyway:
         daily.check(member, more - reserved)
-    storage.commit(member.pk, reserved, more)
-    return member.quota_size is not None and after > member.quota_size
+    stored = storage.commit(member.pk, reserved, more, anyway=came.anyway)
+    member.quota_size, member.quota_used, member.quota_reserved = stored
+    return not stored.fits
 
 
 def first(owner: User | None, came: Arrival, *, over_quota: bool = False) -> Registered:
