@@ -35,7 +35,11 @@ day: Final = DayCounter()
 def allowance_of(member_id: UUID) -> Allowance:
     """As it stands; of an unknown member User.DoesNotExist."""
     fields = ("quota_size", "quota_used", "quota_reserved", "quota_daily")
-    member = User.objects.only(*fields).get(pk=member_id)
+    return allowance_in(User.objects.only(*fields).get(pk=member_id))
+
+
+def allowance_in(member: User) -> Allowance:
+    """As this row has it, whose figures are those of now."""
     stored = Storage(member.quota_size, member.quota_used, member.quota_reserved)
     if member.quota_daily is None:
         return Allowance(stored, None)
