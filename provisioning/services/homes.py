@@ -1,15 +1,18 @@
 """Names and homes in SFTPGo: given to a member once, to nobody else ever."""
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
 from provisioning.models import SftpgoAccount
 from provisioning.sftpgo.names import candidates, home_of
+
+HOME: Final = "SELECT home_dir FROM provisioning_sftpgoaccount WHERE member_id = %s"
 
 
 def account_of(member: User) -> SftpgoAccount | None:
@@ -18,8 +21,10 @@ def account_of(member: User) -> SftpgoAccount | None:
 
 def home_dir_of(member: User) -> str | None:
     """As SFTPGo's file system has it."""
-    accounts = SftpgoAccount.objects.filter(member=member)
-    return accounts.values_list("home_dir", flat=True).first()
+    with connection.cursor() as cursor:
+        cursor.execute(HOME, [member.pk])
+        row = cursor.fetchone()
+    return row[0] if row else None
 
 
 def owners_of(directories: Sequence[str]) -> dict[str, UUID]:

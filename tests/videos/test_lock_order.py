@@ -12,8 +12,9 @@ from django.db import connection
 
 from tests.gateway.wire import within
 from tests.videos.library import holder, video
-from videos.models import Video
+from videos.models import Source, Video
 from videos.services.library import delete_video, reassign_video
+from videos.services.registering import register
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 WAITING = """
@@ -85,3 +86,18 @@ def test_a_member_is_locked_before_the_video() -> None:
         assert not is_free(MEMBER, alice.pk)
 
     assert Video.objects.get().deleted_at is not None
+
+
+def test_who_registers_locks_the_member_before_the_video_that_is_there() -> None:
+    alice = holder()
+    made = video(alice)
+
+    def tell_again() -> None:
+        register(alice, made.path, made.size, source=Source.REST, actor="test")
+
+    with waiting(MEMBER, alice.pk, tell_again):
+        assert is_free(VIDEO, made.pk)
+    with waiting(VIDEO, made.pk, tell_again):
+        assert not is_free(MEMBER, alice.pk)
+
+    assert Video.objects.get().version == made.version

@@ -150,6 +150,9 @@ def test_one_path_is_another_file_for_another_member(member):
 
     assert second.created
     assert first.video != second.video
+    assert register(member).video == first.video
+    register(second.video.owner, "/b.mp4")
+    assert register(member, "/b.mp4").created
 
 
 def test_processors_are_those_that_are_named_and_known(member):
