@@ -118,7 +118,8 @@ class FenceRules(Stage):
     def revoke(self) -> None:
         if not self.revoked_at:
             self.database.execute(STATE, (REVOKED, self.key.key_id))
-            self.revoked_at = self.fetch(fence.GENERATION)[0][0]
+            ((self.revoked_at, behind),) = self.fetch(fence.LOOK)
+            self.is_answered = behind == 0
 
     @if_fence
     @rule()

@@ -55,7 +55,7 @@ class Stage(RuleBasedStateMachine):
     def born(self) -> Process:
         """It remembers nothing, so it has followed everything."""
         made = Process(self.database, self.account, self.key)
-        made.fence.applied = self.fetch(fence.GENERATION)[0][0]
+        made.fence.applied = self.fetch(fence.LOOK)[0][0]
         self.run(made.renew())
         return made
 

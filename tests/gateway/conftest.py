@@ -74,7 +74,7 @@ class Database:
 
     def settle(self) -> None:
         """Until every gateway that runs has followed what was changed."""
-        ((generation,),) = self.fetch(fence.GENERATION)
+        ((generation, _),) = self.fetch(fence.LOOK)
         behind = fence.BEHIND.replace("%(generation)s", "%s")
         while self.fetch(behind, generation) != [(0,)]:
             time.sleep(0.005)

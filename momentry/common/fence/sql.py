@@ -32,8 +32,13 @@ SELECT kind, subject, (SELECT min(generation) FROM common_fencechange)
 LEAVE: Final = "DELETE FROM common_fenceprocess WHERE id = %(process)s"
 BEGIN: Final = "INSERT INTO common_fence (id, generation) VALUES (1, 1) ON CONFLICT DO NOTHING"
 
-GENERATION: Final = "SELECT generation FROM common_fence WHERE id = 1"
 BEHIND: Final = """
 SELECT count(*) FROM common_fenceprocess
  WHERE acked < %(generation)s AND expires_at > clock_timestamp()
+"""
+# Both at once: whoever is not in this snapshot renewed after it, and so saw the generation.
+LOOK: Final = """
+SELECT generation, (SELECT count(*) FROM common_fenceprocess
+                     WHERE acked < generation AND expires_at > clock_timestamp())
+  FROM common_fence WHERE id = 1
 """

@@ -21,18 +21,26 @@ def wait() -> None:
     """
     if connection.in_atomic_block:
         return
-    generation = fetch(sql.GENERATION, {})
+    generation, behind = look()
     end = time.monotonic() + PATIENCE
     pause = FIRST_PAUSE
-    while fetch(sql.BEHIND, {"generation": generation}):
+    while behind:
         if time.monotonic() > end:
             raise MomentryError("database_unavailable", "A gateway does not follow changes.")
         time.sleep(pause)
         pause = min(pause * 1.25, LONGEST_PAUSE)
+        behind = count_behind(generation)
 
 
-def fetch(statement: str, values: dict[str, int]) -> int:
+def look() -> tuple[int, int]:
+    """The generation, and how many processes have not followed it."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        row = cursor.fetchone()
-    return int(row[0]) if row else 0
+        cursor.execute(sql.LOOK)
+        return cursor.fetchone() or (0, 0)
+
+
+def count_behind(generation: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.BEHIND, {"generation": generation})
+        (count,) = cursor.fetchone() or (0,)
+    return int(count)
