@@ -134,7 +134,10 @@ def test_only_active_members_register_but_what_is_there_is_theirs(member, status
 
 
 def test_staff_have_no_videos():
-    refused("member_suspended", make.staff())
+    staff = make.staff()
+
+    refused("member_suspended", staff)
+    refused("member_suspended", staff, size=0)
 
 
 def test_a_deleted_video_leaves_its_path_free(member):

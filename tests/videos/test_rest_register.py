@@ -1,5 +1,7 @@
 """POST /api/v1/register: one video per file, the storage's figures when it does not fit."""
 
+import json
+
 import pytest
 from django.db import connection
 
@@ -41,6 +43,16 @@ def test_a_file_is_registered_once_and_then_known(alice):
     again = alice.post(REGISTER, FILE)
     assert (again.status_code, again.json()) == (200, first.json())
     assert alice.figures() == (60, 0)
+
+
+def test_the_event_says_which_key_registered_which_file(alice):
+    alice.post(REGISTER, FILE)
+
+    event, video = Event.objects.get(kind="video:registered"), Video.objects.get()
+    assert event.actor == f"key:{alice.secret.split('_')[1]}"
+    assert event.subject == f"video:{video.pk.hex}"
+    said = {"path": "/film/a.mp4", "size": 60, "over_quota": False, "source": "rest"}
+    assert json.loads(event.details) == {"owner": str(alice.member.pk), **said}
 
 
 def test_another_size_is_the_same_video_with_a_new_job(alice):

@@ -78,6 +78,14 @@ def test_kept_room_counts_in_the_day(alice):
     started(alice, path="/b.mp4", size=30)
 
 
+def test_of_a_file_in_kept_room_only_what_is_more_must_fit_into_the_day(alice):
+    User.objects.update(quota_daily=70)
+    upload = started(alice)
+
+    assert alice.post(place(upload, "/commit"), {"size": 71}).json()["window"] == "day"
+    assert alice.post(place(upload, "/commit"), {"size": 70}).status_code == 201
+
+
 @pytest.mark.parametrize("size", [60, 10, 0, 100])
 def test_a_commit_makes_the_video_in_the_size_that_came(alice, size):
     upload = started(alice)
