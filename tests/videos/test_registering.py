@@ -123,6 +123,14 @@ def test_less_may_still_be_over_and_is_then_flagged_on(member):
     assert not register(member, size=100).video.over_quota
 
 
+def test_who_is_over_by_others_gets_no_flag_for_a_file_that_shrinks(member):
+    register(member)
+    User.objects.filter(pk=member.pk).update(quota_size=10)
+
+    assert not register(member, size=30).video.over_quota
+    assert register(member, size=50, anyway=True).video.over_quota
+
+
 @pytest.mark.parametrize("status", [Status.SUSPENDED, Status.PENDING, Status.DELETED])
 def test_only_active_members_register_but_what_is_there_is_theirs(member, status):
     register(member)
