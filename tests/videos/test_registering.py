@@ -69,9 +69,11 @@ def test_the_same_file_told_again_is_the_same_video_and_nothing_is_counted(membe
 def test_what_was_not_known_is_kept_when_it_is_told(member):
     register(member)
 
-    video = register(member, sha256=A).video
+    video = register(member, sha256=A, location="/data/a.mp4").video
 
     assert (video.sha256, video.version, figures(member)) == (A, 2, (40, 0))
+    assert sorted(kinds()) == ["video:registered", "video:updated"]
+    assert register(member, size=41).video.location == "/data/a.mp4"
 
 
 @pytest.mark.parametrize(("size", "sha256"), [(100, A), (10, A), (40, B), (0, "")])
