@@ -206,6 +206,17 @@ def test_room_kept_for_a_known_file_is_given_back(member):
     assert figures(member) == (40, 0)
 
 
+def test_room_that_was_given_up_is_no_room_of_the_file(member):
+    keep(member, "/a.mp4", 30)
+    Upload.objects.update(state=UploadState.RELEASED)  # what it kept is the other's from here on
+    Upload.objects.create(owner=member, path="/b.mp4", size=30, expires_at=member.created_at)
+
+    register(member)
+
+    assert figures(member) == (40, 30)
+    assert Upload.objects.get(path="/a.mp4").state == UploadState.RELEASED
+
+
 def keep(member, path, size):
     with transaction.atomic():
         storage.reserve(member.pk, size)
