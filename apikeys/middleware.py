@@ -23,8 +23,8 @@ from apikeys.gate.verdict import ADMIN_TOKEN, KEY, Verdict
 from apikeys.gate.windows import returned
 from apikeys.requestlog.insert import insert_row, touch_key
 from apikeys.services import gate
-from events import refusals
 from apikeys.services.admitted import find_admitted
+from events import refusals
 from momentry.common.access import Access, GatedRequest
 from momentry.common.crypto.keyring import get_ring
 from momentry.common.errors import MomentryError
