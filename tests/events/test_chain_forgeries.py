@@ -214,9 +214,10 @@ def test_a_purge_and_other_sealers_are_no_rollback(purged):
         note(number)
         other.seal()
         mine.seal()
-    assert purge_events(timezone.now() + timedelta(days=2), 1, actor="test") > 0
-    note(1)
-    other.seal()
+    for days in (2, 4):  # the second time it comes behind what mine saw
+        assert purge_events(timezone.now() + timedelta(days=days), 1, actor="test") > 0
+        note(1)
+        other.seal()
     mine.seal()
 
     assert alarms() == []
