@@ -5,16 +5,22 @@ from datetime import timedelta
 import pytest
 from celery.schedules import crontab
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from momentry.common.models import ScheduledJob
-from momentry.plan import describe, write_plan
+from momentry.plan import LOCK, describe, write_plan
 
 pytestmark = pytest.mark.django_db
 
 NIGHTLY = {"purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("0", "3")}}
 LATER = {"purge-keys": {"task": "apikeys.tasks.purge_keys", "schedule": crontab("30", "5")}}
+
+HELD = """
+SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+   AND (classid::bigint << 32) + objid::bigint = %s
+"""
 
 
 def row() -> PeriodicTask:
@@ -159,3 +165,10 @@ def test_a_day_that_never_comes_harms_no_other_entry():
     due = dict(ScheduledJob.objects.values_list("name", "next_due_at"))
     assert due["a"] is None
     assert due["purge-keys"] is not None
+
+
+def test_of_two_starts_one_waits_for_the_other():
+    with connection.cursor() as cursor:
+        write_plan(NIGHTLY)
+        cursor.execute(HELD, [LOCK])
+        assert cursor.fetchone() == (1,)
