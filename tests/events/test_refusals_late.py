@@ -164,3 +164,13 @@ def test_without_a_relay_the_oldest_become_a_number():
         (NINE + 3 * MINUTE, "ip_blocked", None, 1),
         (NINE + 80 * MINUTE, "invalid_key", "192.0.2.7", 1),
     }  # fmt: skip
+
+
+def test_a_tally_of_which_nothing_is_left_to_tell_waits_for_late_rows_too():
+    refuse(1)
+    assert counts(1) == [1]
+
+    assert counts(120.9) == []
+    assert RefusalTally.objects.exists()
+    assert counts(121) == []
+    assert not RefusalTally.objects.exists()
