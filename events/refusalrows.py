@@ -55,7 +55,7 @@ WITH taken AS (
          first_at = least(CASE WHEN tally.count > 0 THEN tally.first_at END, excluded.first_at),
          requests = CASE WHEN tally.count = 0 THEN excluded.requests ELSE
                       jsonb_path_query_array(tally.requests || excluded.requests,
-                                             '$[0 to %(last)s]') END
+                        '$[0 to $last]', jsonb_build_object('last', %(samples)s - 1)) END
 )
 SELECT count(*) FROM taken
 """  # noqa: S608  our own words
@@ -63,8 +63,7 @@ SELECT count(*) FROM taken
 
 def count_rows(batch: int, *, most: int, samples: int) -> int:
     """How many were taken; at most ``batch``, the oldest. For one caller at a time."""
-    values = {"batch": batch, "most": most, "samples": samples, "last": samples - 1}
     with connection.cursor() as cursor:
-        cursor.execute(COUNT, values)
+        cursor.execute(COUNT, {"batch": batch, "most": most, "samples": samples})
         (taken,) = cursor.fetchone()
     return int(taken)
