@@ -1,10 +1,12 @@
 """What tasks of the schedule share: a message's run is claimed, ended and told; others just run."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from celery import Celery, shared_task
+from celery.exceptions import Retry
 from django.db import OperationalError
+from django.utils import timezone
 
 from momentry.celery import app
 from momentry.common import jobs, runs
@@ -126,3 +128,14 @@ def test_the_frame_leaves_other_tasks_alone():
 
         assert plain.apply(headers=HEADERS).get() == 7
     assert not JobRun.objects.exists()
+
+
+def test_a_run_that_is_tried_again_is_nobody_elses_meanwhile():
+    """Its message comes again after a pause that is longer than a lease."""
+    work.error = Retry()
+
+    send()
+
+    run = JobRun.objects.get()
+    assert run.outcome == Outcome.RUNNING
+    assert run.leased_until > timezone.now() + timedelta(seconds=600)
