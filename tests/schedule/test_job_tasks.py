@@ -139,3 +139,19 @@ def test_a_run_that_is_tried_again_is_nobody_elses_meanwhile():
     run = JobRun.objects.get()
     assert run.outcome == Outcome.RUNNING
     assert run.leased_until > timezone.now() + timedelta(seconds=600)
+
+
+def test_a_database_that_is_away_as_the_message_comes_is_waited_for(monkeypatch):
+    real, failures = runs.claim, iter(range(2))
+
+    def claim(*args):
+        if next(failures, None) is not None:
+            raise OperationalError("away")
+        return real(*args)
+
+    monkeypatch.setattr(jobs.runs, "claim", claim)
+
+    send(task_id="m1")
+
+    assert work.turns == 1
+    assert JobRun.objects.get().outcome == Outcome.DONE
