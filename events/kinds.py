@@ -8,6 +8,7 @@ class Kind(StrEnum):
     STAFF_LOGGED_IN = "staff:logged_in"
     STAFF_LOGGED_OUT = "staff:logged_out"
     STAFF_LOGIN_FAILED = "staff:login_failed"
+    STAFF_CREATED = "staff:created"
     STAFF_PASSWORD_CHANGED = "staff:password_changed"
     APIKEY_CREATED = "apikey:created"
     APIKEY_CLAIMED = "apikey:claimed"

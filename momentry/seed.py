@@ -6,6 +6,8 @@ from django.db import transaction
 from accounts.models import Site, User
 from accounts.services import Profile
 from apikeys.services.keys import issue_secret
+from events.kinds import Kind
+from events.services import record
 from events.webhooks.environment import follow_environment
 from momentry.common.env import Environment, fail
 from provisioning.services.members import register_member
@@ -72,6 +74,7 @@ def seed_demo(env: Environment) -> dict[str, str | bool | None]:
     admin = User.objects.filter(username=ADMIN, is_staff=True).first()
     if admin is None:
         admin = User.objects.create_superuser(ADMIN, password)
+        record(Kind.STAFF_CREATED, actor=ACTOR, subject=f"staff:{admin.pk}", name=ADMIN)
     made: dict[str, str | bool | None] = {
         "admin": ADMIN,
         "password_holds": admin.check_password(password),

@@ -65,6 +65,7 @@ LEAKS, ANOMALIES = read_watching(env, EGRESS_ALLOW)
 
 INSTALLED_APPS = [
     "unfold",
+    "accounts",  # before auth: its createsuperuser and changepassword are recorded
     # Without autodiscovery: urls.py asks for it, so the relay and the worker load no admin.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
@@ -81,7 +82,6 @@ INSTALLED_APPS = [
     "momentry",
     "momentry.common",
     "events",
-    "accounts",
     "apikeys",
     "videos",
     "proxy",

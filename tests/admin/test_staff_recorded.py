@@ -2,11 +2,13 @@
 typed in vain is kept nowhere."""
 
 import json
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -158,3 +160,54 @@ def test_forced_sessions_of_tests_are_no_log_in(root: Client) -> None:
     logged_in(staff("other"))
 
     assert events() == []
+
+
+def test_an_account_that_the_command_makes_is_an_event(monkeypatch: Any) -> None:
+    given = {"username": "new", "email": "new@example.org", "interactive": False}
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", OTHER)
+
+    call_command("createsuperuser", **given, verbosity=0)
+    with pytest.raises(CommandError):
+        call_command("createsuperuser", **given, verbosity=0)
+
+    new = User.objects.get(username="new")
+    assert events() == [("staff:created", "command", f"staff:{new.pk}", {"name": "new"})]
+    assert new.is_superuser
+
+
+def test_a_password_that_the_command_changes_is_an_event(monkeypatch: Any) -> None:
+    root = make.staff()
+    monkeypatch.setattr("getpass.getpass", lambda **_: OTHER)
+
+    call_command("changepassword", "root", stdout=StringIO())
+
+    rows = Event.objects.filter(kind__startswith="staff:")
+    assert [(row.kind, row.actor, row.subject, row.details) for row in rows] == [
+        ("staff:password_changed", "command", f"staff:{root.pk}", None)
+    ]
+    assert User.objects.get(pk=root.pk).check_password(OTHER)
+
+
+@pytest.mark.parametrize(
+    ("command", "given"),
+    [
+        (["createsuperuser"], {"username": "n", "email": "n@example.org", "interactive": False}),
+        (["changepassword", "root"], {}),
+    ],
+)
+def test_the_commands_change_nothing_without_an_event(
+    command: list[str], given: dict[str, Any], monkeypatch: Any
+) -> None:
+    make.staff()
+    before = list(User.objects.values_list("pk", "password"))
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", OTHER)
+    monkeypatch.setattr("getpass.getpass", lambda **_: OTHER)
+
+    def save(*_: Any, **__: Any) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(Event, "save", save)
+    with pytest.raises(OSError, match="no room"):
+        call_command(*command, **given, stdout=StringIO())
+
+    assert list(User.objects.values_list("pk", "password")) == before
