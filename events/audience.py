@@ -10,6 +10,7 @@ from momentry.common.veil import veils
 class Reader(NamedTuple):
     email: str
     locale: str
+    member: str  # the account's id in hex
 
 
 finders: Final[list[Callable[[str], Iterable[Reader]]]] = []

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from events.chain.erasing import erase
 from events.chain.proofs import prove
@@ -37,10 +38,12 @@ def record(kind: Kind, *, actor: str, subject: str, **details: Any) -> Event:
 
 
 def forget_details(subjects: Collection[str]) -> int:
-    """What people wrote of whom is purged, names and addresses among it; of how many events. That
-    it happened, when and by whom stays."""
+    """What people wrote of whom is purged, names and addresses among it, and from where they did
+    something; of how many events. That it happened, when and by whom stays."""
     private = [
         kind for kind, fields in PAYLOADS.items() if any(field.private for field in fields.values())
     ]
-    rows = Event.objects.filter(subject__in=subjects, kind__in=private, details__isnull=False)
+    of_them = Q(subject__in=subjects, kind__in=private)
+    by_them = Q(actor__in=subjects, kind__in=[k for k in private if "address" in PAYLOADS[k]])
+    rows = Event.objects.filter(of_them | by_them, details__isnull=False)
     return erase(list(rows.values_list("pk", flat=True)))

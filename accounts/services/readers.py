@@ -10,4 +10,4 @@ def readers_with(permission: str) -> Iterator[Reader]:
     rows = User.objects.filter(is_staff=True, status=Status.ACTIVE).exclude(email="")
     for user in rows.order_by("pk"):
         if user.has_perm(permission):
-            yield Reader(user.email, user.locale)
+            yield Reader(user.email, user.locale, user.pk.hex)

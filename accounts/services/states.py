@@ -159,6 +159,6 @@ def erase(member: User, *, actor: str, reason: str = "") -> bool:
     member.groups.clear()
     member.user_permissions.clear()
     save(member, *wanted)
-    forget_details([subject(member)])
+    forget_details([subject(member), f"staff:{member.pk}"])
     record(Kind.MEMBER_PURGED, actor=actor, subject=subject(member))
     return True

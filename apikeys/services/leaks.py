@@ -145,5 +145,7 @@ def is_to_be_told(key: ApiKey, now: datetime) -> bool:
 def tell_owner(key: ApiKey, leak: Leak) -> None:
     owner = key.owner
     assert owner is not None  # noqa: S101  is_to_be_told() asked
-    mail.queue(LETTER, recipient=owner.email, locale=owner.locale, leak=leak.pk.hex)
+    mail.queue(
+        LETTER, recipient=owner.email, locale=owner.locale, leak=leak.pk.hex, member=owner.pk.hex
+    )
     leak.told_at = timezone.now()

@@ -29,7 +29,7 @@ def tell_staff(endpoint: WebhookEndpoint) -> None:
     for reader in audience.staff_with(PERMISSION):
         mail.queue(
             TEMPLATE, recipient=reader.email, locale=reader.locale, endpoint=endpoint.pk.hex,
-            cause=str(endpoint.disabled_for),
+            cause=str(endpoint.disabled_for), member=reader.member,
         )  # fmt: skip
 
 

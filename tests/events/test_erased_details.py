@@ -69,3 +69,21 @@ def test_what_is_nobody_s_words_stays():
     assert [json.loads(row.details or "{}") for row in Event.objects.order_by("id")] == [
         {"grace_seconds": 5}, {}, {"reason": "leaked by Bob"},
     ]  # fmt: skip
+
+
+def test_where_purged_staff_were_is_in_no_event_theirs_or_another_s():
+    sue, bob = make.staff("sue"), make.staff("bob")
+    members = [f"staff:{each.pk}" for each in (sue, bob)]
+    with transaction.atomic():
+        for who, whom, address in ((0, 0, "192.0.2.1"), (0, 1, "192.0.2.1"), (1, 1, "192.0.2.2")):
+            for kind in (Kind.STAFF_LOGGED_IN, Kind.STAFF_PASSWORD_CHANGED):
+                given = {"address": address, "user_agent": f"Browser of {who}"}
+                record(kind, actor=members[who], subject=members[whom], **given)
+    User.objects.filter(pk=sue.pk).update(status="deleted", deleted_at=timezone.now())
+
+    purge_members(timezone.now() + LATER, timedelta(days=30), actor="test")
+
+    assert "192.0.2.1" not in details()
+    assert "Browser of 0" not in details()
+    assert details().count("192.0.2.2") == 2
+    assert Event.objects.filter(actor=members[0]).count() == 4

@@ -136,9 +136,12 @@ class TestMerging:
 
     def test_the_wordpress_user_becomes_the_live_members(self, local, arrived):
         secret = make.key(local).secret
+        context = {"member": arrived.pk.hex}
+        Mail.objects.create(template="welcome", recipient="a@example.org", context=context)
 
         members.merge_member(arrived, local, **STAFF)
 
+        assert not Mail.objects.filter(context__member=arrived.pk.hex).exists()
         local.refresh_from_db()
         arrived.refresh_from_db()
         assert (local.wordpress_id, local.username, local.status) == (37, "alice.w", "active")

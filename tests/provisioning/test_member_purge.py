@@ -8,13 +8,16 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Status, User
-from apikeys.models import Grant, LimitOverride
+from apikeys.models import Grant, Leak, LimitOverride
+from apikeys.services.leaks import tell_owner
 from events import mail
 from events.models import Event, Mail
+from events.webhooks.letters import tell_staff
 from momentry.common.errors import MomentryError
 from provisioning.services import members
 from provisioning.services.members.purge import purge_member
 from tests import make
+from tests.events import hooks
 from tests.provisioning.wordpress import event, send
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +84,23 @@ def test_nothing_personal_is_left_anywhere(gone):
                     f'SELECT count(*) FROM "{table}" t WHERE t::text LIKE %s', [f"%{text}%"]
                 )
                 assert cursor.fetchone() == (0,), (table, text)
+
+
+def test_no_letter_about_leaks_or_to_staff_keeps_the_address(gone):
+    key = make.key(make.member("leaky", email="leaky@example.org")).key
+    tell_owner(key, Leak.objects.create(key=key, origin="github", source="x", outcome="reported"))
+    owner = key.owner
+    User.objects.filter(pk=owner.pk).update(is_staff=True, is_superuser=True)
+    tell_staff(hooks.endpoint().endpoint)
+    of_owner = [row for row in Mail.objects.all() if row.recipient == "leaky@example.org"]
+    Mail.objects.update(sent_at=timezone.now())
+    User.objects.filter(pk=owner.pk).update(status="deleted", deleted_at=timezone.now())
+
+    purge()
+
+    assert {"key_leaked", "webhook_disabled"} <= {row.template for row in of_owner}
+    found = Mail.objects.filter(pk__in=[row.pk for row in of_owner])
+    assert [row.recipient for row in found] == [""] * len(of_owner)
 
 
 def test_what_must_not_come_back_as_somebody_else_stays(gone):

@@ -10,6 +10,7 @@ from accounts import services as accounts
 from accounts.models import Status, User
 from apikeys.services import keys
 from provisioning.services import tasks
+from provisioning.services.members.purge import forget_addresses
 from provisioning.services.members.welcome import tell_both, welcome_if_ready
 
 MOST: Final = 500
@@ -39,6 +40,7 @@ def merge_member(member: User, into: User, *, actor: str) -> None:
     accounts.mark_deleted(member, actor=actor)
     keys.revoke_keys_of(member, actor=actor)
     accounts.erase(member, actor=actor, reason=f"merged into {into.pk.hex}")
+    forget_addresses(member)
     if held.startswith("site:"):
         accounts.suspend_for_site(into, reason=reason, actor=held)
     tasks.want_gone(member)
