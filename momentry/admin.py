@@ -23,9 +23,17 @@ SCHEDULES = (ClockedSchedule, CrontabSchedule, IntervalSchedule, SolarSchedule)
 
 
 class ScheduleAdmin(Recorded[Any]):
-    """Plain forms; the tasks that use a schedule name it themselves."""
+    """Plain forms; the tasks that use a schedule name it themselves. One that is used stays: the
+    database would delete its tasks with it, and nothing would say so."""
 
     kinds = SCHEDULED
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        rows = list(objs)
+        if request.method == "POST":  # nobody begins to use it meanwhile
+            rows = list(self.model.objects.select_for_update().filter(pk__in=[r.pk for r in rows]))
+        used = [f"scheduled task: {task}" for row in rows for task in row.periodictask_set.all()]
+        return [str(row) for row in rows], {self.opts.verbose_name_plural: len(rows)}, set(), used
 
 
 class CrontabAdmin(ScheduleAdmin):

@@ -88,9 +88,12 @@ class TaskAdmin(beat.PeriodicTaskAdmin, Recorded[PeriodicTask]):  # type: ignore
 
     @admin.action(description=beat.PeriodicTaskAdmin.run_tasks.short_description)
     def run_tasks(self, request: HttpRequest, queryset: Any) -> None:
+        """All of them or, where one names no task, none. What cannot be recorded is not sent."""
+        self.celery_app.loader.import_default_modules()
+        if all(row.task in self.celery_app.tasks for row in queryset):
+            for row in queryset:
+                note(Kind.SCHEDULE_RUN, row, request, task=row.task)
         super().run_tasks(request, queryset)
-        for row in queryset:
-            note(Kind.SCHEDULE_RUN, row, request, task=row.task)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         """Under its name an entry of ours is found again at the next start."""

@@ -5,10 +5,18 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
 from pytest_django.fixtures import DjangoAssertNumQueries
 
+from events.models import Event
 from momentry.common.jobmodels import JobRun, Outcome, ScheduledJob
 from momentry.joblook import Look
 from momentry.plan import describe, write_plan
@@ -16,6 +24,7 @@ from tests.admin.conftest import clerk
 from tests.admin.pages import change, changelist
 
 pytestmark = pytest.mark.django_db
+HOLDS = "apikeys.tasks.purge_holds"
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +153,49 @@ def test_whoever_may_only_look_changes_no_time():
     assert client.get(change(PeriodicTask, row.pk)).status_code == 200
     assert client.post(change(PeriodicTask, row.pk), {"enabled": ""}).status_code == 403
     assert PeriodicTask.objects.get(name="inbox").enabled
+
+
+@pytest.mark.parametrize(
+    ("model", "given"),
+    [
+        (CrontabSchedule, {"minute": "7"}), (IntervalSchedule, {"every": 9, "period": "days"}),
+        (ClockedSchedule, {"clocked_time": timezone.now()}),
+        (SolarSchedule, {"event": "sunset", "latitude": 1, "longitude": 2}),
+    ],
+)  # fmt: skip
+def test_a_time_that_is_used_is_not_deleted_with_its_tasks(model, given, root: Client):
+    times = model.objects.create(**given)
+    kind = model._meta.model_name.removesuffix("schedule")
+    one_off = model is ClockedSchedule
+    own = PeriodicTask(name="nightly own", task=HOLDS, one_off=one_off, **{kind: times})
+    own.save()
+    url = reverse(f"admin:django_celery_beat_{model._meta.model_name}_delete", args=[times.pk])
+
+    answer = root.post(url, {"post": "yes"})
+
+    assert (answer.status_code, "nightly own" in answer.content.decode()) == (200, True)
+    assert PeriodicTask.objects.filter(pk=own.pk).exists()
+    assert not Event.objects.filter(kind="schedule:deleted").exists()
+    own.delete()
+    assert root.post(url, {"post": "yes"}).status_code == 302
+    assert Event.objects.filter(kind="schedule:deleted").count() == 1
+    assert not model.objects.filter(pk=times.pk).exists()
+
+
+def test_a_task_that_nobody_knows_is_not_run_and_not_said_to_be(root: Client, monkeypatch):
+    sent = []
+    monkeypatch.setattr("celery.app.task.Task.apply_async", lambda *_, **__: sent.append(1))
+    every = IntervalSchedule.objects.create(every=9, period="days")
+    rows = [
+        PeriodicTask.objects.create(name=name, task=task, interval=every)
+        for name, task in (("known", HOLDS), ("unknown", "no.such.task"))
+    ]
+    data = {"action": "run_tasks", "_selected_action": [str(row.pk) for row in rows]}
+
+    answer = root.post(changelist(PeriodicTask), data, follow=True)
+
+    assert "not found" in answer.content.decode()
+    assert sent == []
+    assert not Event.objects.filter(kind="schedule:run").exists()
+    root.post(changelist(PeriodicTask), data | {"_selected_action": [str(rows[0].pk)]})
+    assert (len(sent), Event.objects.filter(kind="schedule:run").count()) == (1, 1)
