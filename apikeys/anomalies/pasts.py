@@ -25,17 +25,18 @@ SELECT fresh.key_id, fresh.new, min(known.first_seen),
   FROM fresh JOIN apikeys_keynetwork known USING (key_id)
  GROUP BY fresh.key_id, fresh.new
 """
-# Of these keys those whose calls or cost are so many times the median (rules.above asks for more):
-# most of the busy ones are as always, and reading a past costs a millisecond.
-ABOVE_MEDIAN: Final = """
+# Of these keys those whose calls or cost are so many times what half of their past is below: only
+# then they can be above the median as far as rules.above asks for. Most of the busy ones are as
+# always, and to have Python read a past costs a millisecond; nothing is sorted here.
+FAR_ABOVE: Final = """
 SELECT key_id FROM apikeys_keyhour due
  WHERE hour = %(hour)s AND key_id = ANY(%(keys)s) AND EXISTS (
     SELECT FROM apikeys_keyhour past
      WHERE past.key_id = due.key_id AND past.hour >= %(start)s AND past.hour < %(hour)s
-    HAVING due.requests > %(factor)s
-               * percentile_cont(0.5) WITHIN GROUP (ORDER BY past.requests)
-        OR due.cost_micro > %(factor)s
-               * percentile_cont(0.5) WITHIN GROUP (ORDER BY past.cost_micro))
+    HAVING 2 * count(*) FILTER (WHERE past.requests * %(factor)s::float8 < due.requests)
+               >= count(*)
+        OR 2 * count(*) FILTER (WHERE past.cost_micro * %(factor)s::float8 < due.cost_micro
+                                      AND due.cost_micro > %(cost_floor)s) >= count(*))
 """
 FIGURES: Final = ("hour", "requests", "failures", "cost_micro", "refused")
 
@@ -73,7 +74,7 @@ def past_of(
     start = hour - limits.history_days * DAY
     failing = {key_id for key_id, asked in wanted.items() if Rule.FAILURES in asked}
     busy = [key_id for key_id, asked in wanted.items() if asked & {Rule.RATE, Rule.COST}]
-    keys = failing.union(far_above(hour, busy, start, limits.factor))
+    keys = failing.union(far_above(hour, busy, start, limits))
     past: dict[UUID, list[Hour]] = defaultdict(list)
     rows = KeyHour.objects.filter(key_id__in=keys, hour__gte=start, hour__lt=hour)
     for key_id, *figures in rows.values_list("key_id", *FIGURES) if keys else ():
@@ -82,11 +83,12 @@ def past_of(
 
 
 def far_above(
-    hour: datetime, keys: Sequence[UUID], start: datetime, factor: float
+    hour: datetime, keys: Sequence[UUID], start: datetime, limits: Thresholds
 ) -> Iterable[UUID]:
     if not keys:
         return ()
-    rows = fetch(ABOVE_MEDIAN, hour=hour, keys=keys, start=start, factor=factor)
+    given = {"factor": limits.factor, "cost_floor": limits.cost_floor}
+    rows = fetch(FAR_ABOVE, hour=hour, keys=keys, start=start, **given)
     return (key_id for (key_id,) in rows)
 
 

@@ -90,6 +90,14 @@ def test_networks_that_come_one_by_one_are_found(key: ApiKey) -> None:
     assert found == [0, 0, 1, 0]
 
 
+def test_who_always_fails_is_judged_by_its_past(key: ApiKey) -> None:
+    """Though its calls are too few for a look at that."""
+    known(key, 200, failures=160)
+    calls(key, NOW - 20 * MINUTE, 190, status=404)
+
+    assert run() == 0
+
+
 def test_many_keys_are_judged_in_parts(monkeypatch: Any) -> None:
     monkeypatch.setattr(detecting, "KEYS_AT_ONCE", 2)
     for number in range(5):
