@@ -5,6 +5,7 @@ WebhookDelivery (one event for one endpoint). The database writes the second as 
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -31,7 +32,11 @@ class WebhookEndpoint(models.Model):
     """``failing_since``: the first failure after which nothing succeeded."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    url = models.CharField("URL", max_length=LONGEST_URL, validators=[validate_webhook_url])
+    sealed_url = EncryptedField(
+        "URL", max_length=LONGEST_URL, validators=[validate_webhook_url],
+        help_text="Path and query are often as good as a password.",
+    )  # fmt: skip
+    host = models.CharField(max_length=LONGEST_URL, editable=False, help_text="Of the URL.")
     description = models.CharField(max_length=100, blank=True, db_default="")
     kinds = ArrayField(
         models.CharField(max_length=60, validators=[validate_pattern]), size=MOST_PATTERNS,
@@ -73,7 +78,16 @@ class WebhookEndpoint(models.Model):
         ]  # fmt: skip
 
     def __str__(self) -> str:
-        return self.description or self.url
+        return self.description or self.host
+
+    @property
+    def url(self) -> str:
+        """Raises EnvelopeError."""
+        return str(self.sealed_url)
+
+    @url.setter
+    def url(self, text: str) -> None:
+        self.sealed_url, self.host = text, urlsplit(text).netloc
 
     @property
     def is_active(self) -> bool:

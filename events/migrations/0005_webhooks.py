@@ -26,12 +26,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "url",
-                    models.CharField(
+                    "sealed_url",
+                    momentry.common.crypto.fields.EncryptedField(
+                        help_text="Path and query are often as good as a password.",
                         max_length=500,
                         validators=[momentry.common.validators.validate_webhook_url],
                         verbose_name="URL",
                     ),
+                ),
+                (
+                    "host",
+                    models.CharField(editable=False, help_text="Of the URL.", max_length=500),
                 ),
                 ("description", models.CharField(blank=True, db_default="", max_length=100)),
                 (

@@ -41,8 +41,3 @@ def fault_inside(url: str) -> ValidationError | None:
         if error.step is Step.EGRESS:
             return ValidationError({"url": str(error)})
     return None
-
-
-def host_of(url: str) -> str:
-    """What an event tells: a path can be as good as a password."""
-    return urlsplit(url).netloc

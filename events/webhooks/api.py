@@ -16,12 +16,14 @@ from events.hookmodels import STATES, WebhookDelivery, WebhookEndpoint
 from events.webhooks import services, shapes
 from events.webhooks.addresses import fault_inside
 from events.webhooks.upkeep import redeliver
+from momentry.common.access import ADMIN_TOKEN, Access, access_of
 from momentry.common.errors import MomentryError
 from momentry.common.filters import CURSOR, NoFilters, read_filters
 from momentry.common.idempotency import actor_of, run_once
 from momentry.common.pagination import CursorPage
 from momentry.common.reference import ALWAYS, problems
 from momentry.common.rest import IDEMPOTENCY_KEY, IF_MATCH, MAKES, WRITES, read, versions_in
+from momentry.common.scopes import holds
 
 HERE: Final = "/api/v1/admin/webhooks"
 READ: Final = "webhooks:read"
@@ -42,6 +44,9 @@ class WebhookViewSet(ListModelMixin, GenericViewSet[WebhookEndpoint]):
     }  # fmt: skip
     lookup_value_converter = "uuid"
 
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "may_see": may_see(self.request)}
+
     @extend_schema(
         responses={
             200: shapes.EndpointSerializer(many=True), **problems(*ALWAYS, "invalid_input"),
@@ -55,7 +60,7 @@ class WebhookViewSet(ListModelMixin, GenericViewSet[WebhookEndpoint]):
     @extend_schema(responses={200: shapes.EndpointSerializer, **problems(*ALWAYS, "not_found")})
     def retrieve(self, request: Request, pk: str) -> Response:
         """One endpoint. Its version is the ETag."""
-        return answer(self.get_object())
+        return answer(request, self.get_object())
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY],
@@ -95,7 +100,7 @@ class WebhookViewSet(ListModelMixin, GenericViewSet[WebhookEndpoint]):
         changed = services.change_endpoint(
             pk, wanted, actor=actor_of(request), versions=versions_in(request)
         )
-        return answer(changed)
+        return answer(request, changed)
 
     @extend_schema(
         parameters=[IF_MATCH], responses={204: None, **problems(*WRITES, "precondition_failed")}
@@ -191,14 +196,24 @@ class DeliveryViewSet(ListModelMixin, GenericViewSet[WebhookDelivery]):
         return Response(shapes.DeliverySerializer(row).data)
 
 
-def answer(row: WebhookEndpoint, code: int = status.HTTP_200_OK) -> Response:
+def may_see(request: Request) -> bool:
+    """The URLs: who may change them."""
+    access = access_of(request)
+    if isinstance(request.auth, Access):
+        access = request.auth
+    if access.actor.startswith("staff:"):
+        return bool(request.user.has_perm(CHANGE["POST"]))
+    return access.actor == ADMIN_TOKEN or holds(access.scopes, WRITE)
+
+
+def answer(request: Request, row: WebhookEndpoint) -> Response:
     """The endpoint as it is now, with its version as a strong ETag."""
-    body = shapes.EndpointSerializer(row).data
-    return Response(body, status=code, headers={"ETag": f'"{row.version}"'})
+    body = shapes.EndpointSerializer(row, context={"may_see": may_see(request)}).data
+    return Response(body, headers={"ETag": f'"{row.version}"'})
 
 
 def answer_issued(issued: services.IssuedEndpoint, code: int = status.HTTP_200_OK) -> Response:
-    """The one answer with the secret."""
+    """The one answer with the secret. What is stored for its Idempotency-Key has no URL."""
     row = issued.endpoint
     body = {**shapes.EndpointSerializer(row).data, "secret": issued.secret}
     headers = {"ETag": f'"{row.version}"', "Cache-Control": "no-store"}

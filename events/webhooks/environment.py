@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from events.hookmodels import DisabledFor, WebhookEndpoint
 from events.kinds import Kind
-from events.webhooks.addresses import host_of
 from events.webhooks.config import GivenEndpoint
 from events.webhooks.facts import facts
 from events.webhooks.filters import ALL
@@ -63,7 +62,7 @@ def make(given: GivenEndpoint) -> None:
     row.is_environment = True
     row.full_clean()
     row.save()
-    note(Kind.WEBHOOK_CREATED, row, ACTOR, host=host_of(row.url), kinds=row.kinds)
+    note(Kind.WEBHOOK_CREATED, row, ACTOR, host=row.host, kinds=row.kinds)
 
 
 def follow(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
@@ -72,11 +71,11 @@ def follow(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
         switch(row, timezone.now())
     fields = []
     was = facts(row, ("secret", "url"))
-    if row.url != given.url:
+    if opened(row, "url") != given.url:
         row.url = given.url
         row.succeeded_at = row.failed_at = row.failing_since = None
         fields.append("url")
-    if secret_of(row) != given.secret:
+    if opened(row, "secret") != given.secret:
         replace_secret(row, given.secret, timezone.now(), GRACE)
         fields.append("secret")
     if fields or is_back:
@@ -91,11 +90,13 @@ def comes_back(row: WebhookEndpoint, given: GivenEndpoint) -> bool:
     """The variable is set again, or names another place than the one that was gone or failed. What
     staff disabled, staff enable."""
     was_given_up = row.disabled_for in {DisabledFor.GONE, DisabledFor.FAILING}
-    return row.disabled_for == DisabledFor.UNSET or (was_given_up and row.url != given.url)
+    return row.disabled_for == DisabledFor.UNSET or (
+        was_given_up and opened(row, "url") != given.url
+    )
 
 
-def secret_of(row: WebhookEndpoint) -> str | None:
+def opened(row: WebhookEndpoint, name: str) -> str | None:
     try:
-        return row.secret
+        return str(getattr(row, name))
     except EnvelopeError:
         return None

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from events.hookmodels import WebhookEndpoint
-from events.webhooks.addresses import host_of
 
 
 def facts(row: WebhookEndpoint, names: Iterable[str]) -> dict[str, Any]:
-    values = {"url": host_of(row.url), "description": row.description, "kinds": row.kinds}
+    values = {"url": row.host, "description": row.description, "kinds": row.kinds}
     return {name: values.get(name) for name in sorted(names)}

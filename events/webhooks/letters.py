@@ -7,7 +7,6 @@ from events import audience, letters, mail
 from events.hookmodels import WebhookEndpoint
 from events.mail import Letter
 from events.models import Mail
-from events.webhooks.addresses import host_of
 from events.webhooks.services import whom_it_concerns
 
 TEMPLATE = "webhook_disabled"
@@ -38,5 +37,5 @@ def render(letter: Mail) -> Letter:
     row = WebhookEndpoint.objects.filter(pk=letter.context["endpoint"]).first()
     context = {"cause": letter.context["cause"]}
     if row is not None:
-        context |= {"host": host_of(row.url), "endpoint": row.pk}
+        context |= {"host": row.host, "endpoint": row.pk}
     return letters.render(letter, "", context)

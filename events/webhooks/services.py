@@ -12,9 +12,10 @@ from django.utils import timezone
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
 from events.services import record
-from events.webhooks.addresses import check_url, host_of
+from events.webhooks.addresses import check_url
 from events.webhooks.facts import facts
 from events.webhooks.secrets import CROWDED, MOST_FORMER, count_formers, replace_secret
+from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.crypto.generate import webhook_secret
 from momentry.common.errors import MomentryError
 from momentry.common.veil import veils
@@ -23,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 GRACE: Final = timedelta(hours=24)
 FIELDS: Final = ("url", "description", "kinds")
-UNSEEN: Final = {"secret", "former_secrets"}  # one that does not open is in nobody's way
+# One that does not open is in nobody's way.
+UNSEEN: Final = {"secret", "former_secrets", "sealed_url"}
 GIVEN: Final = "WEBHOOK_URL and WEBHOOK_SECRET say all of this endpoint."
 Versions = frozenset[int] | None
 
@@ -58,7 +60,7 @@ def make_endpoint(wanted: WantedEndpoint, *, actor: str) -> IssuedEndpoint:
     made = WebhookEndpoint(**wanted._asdict(), secret=secret)
     made.full_clean()
     made.save()
-    note(Kind.WEBHOOK_CREATED, made, actor, host=host_of(made.url), kinds=made.kinds)
+    note(Kind.WEBHOOK_CREATED, made, actor, host=made.host, kinds=made.kinds)
     return IssuedEndpoint(made, secret)
 
 
@@ -87,7 +89,8 @@ def apply_changes(
         before = facts(found, changed)
         for name, value in changed.items():
             setattr(found, name, value)
-        found.full_clean(exclude=UNSEEN | (set(FIELDS) - set(changed)))
+        unseen = UNSEEN - ({"sealed_url"} if "url" in changed else set())
+        found.full_clean(exclude=unseen | (set(FIELDS) - set(changed)))
         if "url" in changed:
             found.succeeded_at = found.failed_at = found.failing_since = None
         if is_switched:
@@ -100,7 +103,11 @@ def apply_changes(
 
 
 def differs(row: WebhookEndpoint, name: str, wanted: Mapping[str, Any]) -> bool:
-    return name in wanted and getattr(row, name) != wanted[name]
+    """A URL that does not open any more is another one."""
+    try:
+        return name in wanted and getattr(row, name) != wanted[name]
+    except EnvelopeError:
+        return True
 
 
 def switch(row: WebhookEndpoint, now: datetime) -> None:
@@ -142,7 +149,7 @@ def delete_endpoint(pk: UUID | str, *, actor: str, versions: Versions = None) ->
     """With its deliveries: what waits is not sent any more."""
     found = lock(pk, versions)
     refuse_given(found)
-    note(Kind.WEBHOOK_DELETED, found, actor, host=host_of(found.url), kinds=found.kinds)
+    note(Kind.WEBHOOK_DELETED, found, actor, host=found.host, kinds=found.kinds)
     found.delete()
 
 

@@ -1,5 +1,6 @@
 """Endpoints and deliveries as clients write and read them; the rest is the services'."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from drf_spectacular.types import OpenApiTypes
@@ -16,6 +17,7 @@ from events.hookmodels import (
 )
 from events.webhooks.filters import validate_pattern
 from events.webhooks.payload import shown_of
+from momentry.common.crypto.errors import EnvelopeError
 from momentry.common.rest import request_example
 from momentry.common.serializers import StrictSerializer
 from momentry.common.validators import validate_webhook_url
@@ -71,15 +73,29 @@ class SecretRotation(StrictSerializer):
 
 
 class EndpointSerializer(serializers.ModelSerializer[WebhookEndpoint]):
+    """Its URL is for those who may change it (``may_see`` in the context)."""
+
+    url = serializers.SerializerMethodField(
+        help_text="Null for who may not change it, as its path may be as good as a password, and "
+        "in the answers that have a secret."
+    )
     is_active = serializers.BooleanField(read_only=True)
     disabled_for = serializers.ChoiceField(
         DisabledFor.choices, allow_blank=True, read_only=True, help_text="Empty: it is active."
     )
 
+    @extend_schema_field({"type": "string", "nullable": True})
+    def get_url(self, row: WebhookEndpoint) -> str | None:
+        if not self.context.get("may_see"):
+            return None
+        with suppress(EnvelopeError):
+            return row.url
+        return None
+
     class Meta:
         model = WebhookEndpoint
         fields = [
-            "id", "url", "description", "kinds", "is_active", "disabled_at", "disabled_for",
+            "id", "url", "host", "description", "kinds", "is_active", "disabled_at", "disabled_for",
             "succeeded_at", "failed_at", "failing_since", "former_until", "is_environment",
             "version", "created_at", "updated_at",
         ]  # fmt: skip

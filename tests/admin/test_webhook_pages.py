@@ -71,7 +71,7 @@ def test_name_servers_are_asked_before_the_pages_transaction(
         assert viewer.post(url, given).status_code == 403
 
     assert held == [[], []]
-    assert not WebhookEndpoint.objects.filter(url=given["url"]).exists()
+    assert not WebhookEndpoint.objects.filter(host="hooks.example.org").exists()
     row.refresh_from_db()
     assert row.version == 1
 
@@ -180,6 +180,20 @@ def test_deliveries_are_filtered_shown_and_sent_again(house: House, root: Client
     root.post(changelist(WebhookDelivery), chosen)
     sent.refresh_from_db()
     assert (sent.state, sent.tries) == ("waiting", 0)
+
+
+def test_who_may_only_look_sees_the_host_and_not_the_url(
+    house: House, root: Client, viewer: Client
+) -> None:
+    row = quiet_endpoint(f"{PUBLIC}/T0/secret-path").endpoint
+    place = change(WebhookEndpoint, row.pk)
+
+    assert "secret-path" in page(root, place)
+    seen = page(viewer, place)
+    assert ("1.1.1.1" in seen, "secret-path" in seen) == (True, False)
+    for client in (root, viewer):
+        listed = page(client, f"{changelist(WebhookEndpoint)}?q=1.1.1.1")
+        assert (str(row.pk) in listed, "secret-path" in listed) == (True, False)
 
 
 def test_who_may_only_look_does_nothing(house: House, viewer: Client) -> None:

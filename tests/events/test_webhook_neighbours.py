@@ -232,7 +232,9 @@ def test_what_somebody_wrote_past_us_is_judged_before_it_is_dialled(url):
     with receiving() as receiver:
         quiet_endpoint(PUBLIC)
         port = receiver.server.server_port
-        WebhookEndpoint.objects.update(url=url.format(port=port))
+        row = WebhookEndpoint.objects.get()
+        row.url = url.format(port=port)
+        row.save()
         happen()
         assert deliver(has_tried)
 

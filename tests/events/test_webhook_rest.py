@@ -8,10 +8,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from apikeys.models import ApiKey
 from events.hookmodels import WebhookDelivery, WebhookEndpoint
 from events.kinds import Kind
 from events.models import Event
 from events.webhooks import addresses
+from tests import make
 from tests.events.chained import by_hand
 from tests.events.hooks import PUBLIC, endpoint, happen, quiet_endpoint
 
@@ -36,6 +38,23 @@ def test_a_secret_is_in_the_answer_that_made_it_and_in_no_other(admin_api):
         assert answer.status_code == 200
         assert secret not in answer.content.decode()
         assert "secret" not in answer.json()
+
+
+def holder(*scopes):
+    """A service key with these."""
+    made = make.service_key("metrics")
+    ApiKey.objects.filter(pk=made.key.pk).update(scopes=list(scopes))
+    return made.secret
+
+
+def test_the_url_is_told_to_whoever_may_change_it(admin_api, api, row):
+    reader, writer = holder("webhooks:read"), holder("webhooks:read", "webhooks:write")
+    for path in (HOOKS, f"{HOOKS}/{row.pk}"):
+        told = admin_api.get(path).content.decode()
+        assert (f'"{PUBLIC}"' in told, '"1.1.1.1"' in told) == (True, True)
+        assert f'"{PUBLIC}"' in api.get(path, HTTP_X_API_KEY=writer).content.decode()
+        seen = api.get(path, HTTP_X_API_KEY=reader).content.decode()
+        assert (PUBLIC in seen, '"1.1.1.1"' in seen) == (False, True)
 
 
 def test_the_same_call_twice_makes_one_and_tells_the_secret_once(admin_api):

@@ -25,6 +25,18 @@ SECRET, OTHER = make.webhook_secret(1), make.webhook_secret(2)
 GIVEN = GivenEndpoint(PUBLIC, SECRET)
 
 
+def test_the_url_is_stored_sealed_and_its_host_in_clear():
+    row = endpoint("https://hooks.example.org:8443/T0/secret-path?token=hunter2").endpoint
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sealed_url, host, to_jsonb(e)::text FROM events_webhookendpoint e")
+        stored, host, whole = cursor.fetchone()
+    assert (stored[:3], host, str(row)) == ("m1.", "hooks.example.org:8443", host)
+    assert not [word for word in ("secret-path", "hunter2") if word in whole]
+    assert "secret-path" not in "".join(str(each.details) for each in Event.objects.all())
+    assert WebhookEndpoint.objects.get().url.endswith("/T0/secret-path?token=hunter2")
+
+
 def test_a_secret_is_told_once_and_stored_sealed():
     issued = endpoint()
 
@@ -62,7 +74,7 @@ def test_what_leads_inside_or_nowhere_is_not_saved(url, settings):
     with pytest.raises(ValidationError):
         services.change_endpoint(made.pk, {"url": url}, actor=ACTOR)
 
-    assert list(WebhookEndpoint.objects.values_list("url", flat=True)) == [PUBLIC]
+    assert [row.url for row in WebhookEndpoint.objects.all()] == [PUBLIC]
 
 
 def test_a_name_that_leads_inside_is_not_saved_unless_it_is_listed(settings, monkeypatch):

@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from events.hookmodels import DisabledFor, WebhookDelivery, WebhookEndpoint
 from events.webhooks import services
-from events.webhooks.addresses import fault_inside
+from events.webhooks.admin.forms import EndpointForm, fault_of
 from momentry.common.errors import MomentryError
 from momentry.common.handlers import messages_of, pointers
 from momentry.common.refusals import RefusalsShown
@@ -33,7 +33,6 @@ from momentry.common.staff import (
     column,
     link_to_list,
 )
-from momentry.common.validators import validate_webhook_url
 
 CHANGE: Final = "events.change_webhookendpoint"
 FAULT: Final = "webhook_address_fault"
@@ -64,15 +63,6 @@ DISABLE: Final = Deed(
 )  # fmt: skip
 
 
-def fault_of(url: str) -> ValidationError | None:
-    """None of what is no URL: the form says that."""
-    try:
-        validate_webhook_url(url)
-    except ValidationError:
-        return None
-    return fault_inside(url)
-
-
 def health_of(row: WebhookEndpoint) -> str:
     if not row.is_active:
         return "disabled"
@@ -85,16 +75,20 @@ def health_of(row: WebhookEndpoint) -> str:
 class WebhookEndpointAdmin(RefusalsShown[WebhookEndpoint], StaffAdmin[WebhookEndpoint]):
     list_display = ["name", "takes", "health", "succeeded_at", "failing_since", "sent"]
     list_filter = ["disabled_for"]
-    search_fields = ["url", "description"]
+    search_fields = ["host", "description"]
+    form = EndpointForm
     ordering = ["-id"]  # UUIDv7: the order of time, and it has an index
     formfield_overrides = {**URLS, ArrayField: {"widget": UnfoldAdminTextInputWidget}}
     actions_detail = ["ping_this", "rotate_this", "enable_this", "disable_this"]
     told = ["health", "why", "succeeded_at", "failing_since", "sent", "former_until"]
 
     def get_fields(self, request: HttpRequest, obj: WebhookEndpoint | None = None) -> list[Any]:
+        """Who may not change it sees where it is, and not its whole URL."""
         own: list[Any] = ["url", "description", "kinds"]
         if obj is None:
             return own
+        if not self.has_change_permission(request, obj):
+            own[0] = "host"
         return [
             *own,
             ("health", "why"),
@@ -220,7 +214,7 @@ class WebhookEndpointAdmin(RefusalsShown[WebhookEndpoint], StaffAdmin[WebhookEnd
     def disable_this(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.carry_out_one(request, object_id, DISABLE)
 
-    @column("endpoint", order="url")
+    @column("endpoint", order="host")
     def name(self, obj: WebhookEndpoint) -> str:
         return str(obj)
 
