@@ -104,3 +104,11 @@ def test_the_schemas_of_the_documentation_are_these():
 def test_nothing_is_a_payload_of_a_kind_without_one():
     assert errors(Kind.APIKEY_CLAIMED, {}) == []
     assert errors(Kind.APIKEY_CLAIMED, [])
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_nothing_is_recorded_without_the_transaction_of_its_change():
+    with pytest.raises(RuntimeError, match="transaction"):
+        record(Kind.APIKEY_CLAIMED, actor="test", subject=SUBJECT)
+
+    assert not Event.objects.filter(kind=Kind.APIKEY_CLAIMED).exists()
