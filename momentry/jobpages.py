@@ -15,6 +15,7 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from events.kinds import Kind
+from momentry.celery import app
 from momentry.common.jobmodels import JobRun, Outcome
 from momentry.common.staff import ReadOnlyAdmin, column, link_to_list
 from momentry.joblook import (
@@ -60,6 +61,7 @@ class TaskList(ChangeList):
 
 class TaskAdmin(beat.PeriodicTaskAdmin, Recorded[PeriodicTask]):  # type: ignore[misc]  # untyped package
     kinds = SCHEDULED
+    celery_app = app  # the package's own is none of ours until somebody has loaded ours
     form = TaskForm
     date_hierarchy = None
     list_display = ["entry", "when", "state", "last_run", "next_run", "latest", "enabled"]
