@@ -22,7 +22,7 @@ from momentry.supervisor.launch import step_back
 
 RETIRE: Final = signal.SIGUSR1  # another has taken the socket's place
 CLOSE: Final = (b"connection", b"close")
-YIELDS: Final = 5  # as nice(1), once it has started: to the gateway (docs/decisions/042)
+YIELDS: Final = 5  # as nice(1), once it has started: to the gateway (docs/decisions/040)
 LATE_SECONDS: Final = 1.0  # for who looked the path up before the other took it
 NEVER: Final = float("inf")
 endings: Final[list[Callable[[], None]]] = []  # told first: what waits need not be waited for

@@ -1,5 +1,5 @@
 """Each event is for every active endpoint whose filter takes its kind: one row says so, in the
-statement that writes it (docs/decisions/042). Nothing is sent of a change that is rolled back, and
+statement that writes it (docs/decisions/034). Nothing is sent of a change that is rolled back, and
 without an endpoint it costs a look into an empty table.
 
 A ping is for the endpoint that it is about, whatever its filter says, and its delivery is there at
