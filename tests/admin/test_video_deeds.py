@@ -126,6 +126,7 @@ def test_a_deletion_gives_the_space_back_once_and_a_restoration_takes_it(
 
     assert used(house.bob) == [SIZE]
     assert of_videos() == ["job:cancelled", "video:deleted", "video:restored"]
+    assert len(kinds(actor=actor(root), kind__startswith="video:")) == 2
 
 
 def test_videos_are_deleted_and_restored_from_the_list(house: House, root: Client) -> None:
@@ -200,6 +201,12 @@ def test_a_priority_is_a_whole_number_from_minus_100_to_100(
     house.job.refresh_from_db()
     assert house.job.priority == kept
     assert set(house.job.steps.values_list("job_priority", flat=True)) == {kept}
+
+
+def test_a_priority_that_a_job_has_already_is_nothing_to_do(house: House, root: Client) -> None:
+    pages = [press(root, house.job, "prioritise_this", priority="7") for _ in range(2)]
+
+    assert ["nothing to do" in page for page in pages] == [False, True]
 
 
 def test_a_page_offers_only_what_can_be_done(house: House, root: Client) -> None:

@@ -44,6 +44,12 @@ def test_a_video_is_shown_with_owner_size_and_the_state_of_its_newest_job(
     assert ">done<" not in page.replace("\n", "").replace(" ", "")
 
 
+def test_a_video_whose_file_is_gone_too_says_so(house: House, root: Client) -> None:
+    rows.video(house.bob, "gone.mp4", deleted_at=house.video.created_at, file_gone=True)
+
+    assert "file gone" in text(root, changelist(Video))
+
+
 @pytest.mark.parametrize("model", PAGES)
 def test_what_members_and_workers_write_is_text(
     model: type[Model], house: House, root: Client

@@ -1,6 +1,7 @@
 """One order of locks for everybody: members by their ids, then the video. Who took another could
 wait in a circle with who did not; shown by what is not locked yet while somebody waits."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,15 +12,23 @@ import pytest
 from django.db import connection
 
 from tests.gateway.wire import within
+from tests.videos import sftpgo
 from tests.videos.library import holder, video
 from videos.models import Source, Video
+from videos.services import hooks
 from videos.services.library import delete_video, reassign_video
 from videos.services.registering import register
+from videos.sftpgo import read
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 WAITING = """
 SELECT count(*)::int FROM pg_stat_activity
  WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+WRITING = """
+SELECT count(*)::int FROM pg_locks JOIN pg_database AS d ON d.oid = database
+ WHERE d.datname = current_database() AND mode = 'RowExclusiveLock'
+   AND relation = 'videos_fileevent'::regclass
 """
 MEMBER = "SELECT 1 FROM accounts_user WHERE id = %s FOR NO KEY UPDATE"
 VIDEO = "SELECT 1 FROM videos_video WHERE id = %s FOR NO KEY UPDATE"
@@ -101,3 +110,13 @@ def test_who_registers_locks_the_member_before_the_video_that_is_there() -> None
         assert not is_free(MEMBER, alice.pk)
 
     assert Video.objects.get().version == made.version
+
+
+def test_what_a_hook_tells_is_put_in_order_under_the_members_lock() -> None:
+    alice = sftpgo.member()
+    told = read(json.dumps(sftpgo.event("upload", "/a", file_size=7)).encode())
+
+    with waiting(MEMBER, alice.pk, lambda: hooks.receive(told)), connected() as look:
+        assert look.execute(WRITING).fetchall() == [(0,)]
+
+    assert sftpgo.files(alice) == {"/a": 7}

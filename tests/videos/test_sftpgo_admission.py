@@ -56,6 +56,27 @@ def test_no_upload_begins_for_whoever_is_no_active_member(api, alice):
     assert ask(api, username="carol") == (403, "permission_denied")
 
 
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"status": Status.PENDING}, "member_suspended"),
+        ({"status": Status.DELETED}, "member_suspended"),
+        ({"is_staff": True}, "permission_denied"),
+    ],
+)
+def test_nor_for_who_waits_or_is_gone_or_works_here(api, alice, given, code):
+    User.objects.filter(pk=alice.pk).update(**given)
+
+    assert ask(api) == (403, code)
+
+
+def test_room_whose_time_is_over_lets_nothing_begin(api, alice):
+    Upload.objects.create(owner=alice, path="/kept", size=100, expires_at=timezone.now())
+    storage.reserve(alice.pk, 100)
+
+    assert ask(api, "/kept") == (403, "storage_quota_exceeded")
+
+
 @pytest.mark.parametrize("path", ["/a/../b", "/a\\b", "/a\nb", "/" + "x" * 256, "/a//b", "/a/"])
 def test_no_upload_begins_under_a_name_that_cannot_be_kept(api, alice, path):
     assert ask(api, path) == (422, "invalid_input")

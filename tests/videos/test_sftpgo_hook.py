@@ -50,6 +50,14 @@ def test_an_upload_is_a_video_of_its_member(api, alice):
     assert ProcessingJob.objects.filter(video=video).count() == 1
 
 
+def test_what_is_gone_is_over_no_quota(api, alice):
+    first, late = (event("upload", "/a", file_size=101) for _ in range(2))
+    tell(api, first)
+    tell(api, event("delete", "/a", file_size=101))
+
+    assert tell(api, late)["over_quota"] is False
+
+
 def test_the_same_bytes_again_have_no_effect(api, alice):
     first, gone = event("upload", "/a", file_size=40), event("delete", "/a", file_size=40)
 

@@ -100,6 +100,12 @@ def test_who_stores_nothing_is_told_nothing(quota: int | None, alice: User) -> N
     assert stores(alice, 0, quota_size=quota, quota_reserved=1000) == 0
 
 
+def test_of_nothing_nothing_is_full_at_the_last_moment(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(quota_used=0, quota_size=0)
+
+    assert not notices.notify_member(alice.pk, actor="test")
+
+
 @pytest.mark.parametrize(("used", "said"), [(LARGEST, 1), (LARGEST // 2, 0)])
 def test_the_largest_numbers_are_numbers(used: int, said: int, alice: User) -> None:
     assert stores(alice, used, quota_size=LARGEST) == said
