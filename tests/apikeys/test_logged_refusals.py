@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from apikeys.requestlog import row
+from apikeys.requestlog import packed, row
 from events.models import Refusal
 from momentry.common.errors import AUTH, CODES, PERMISSION
 from proxy.gateway.sampling import told
@@ -103,9 +103,7 @@ def test_rows_by_copy_are_noted_too():
     columns = ", ".join(row.COLUMNS)
     statement = f"COPY {row.TABLE} ({columns}) FROM STDIN (FORMAT BINARY)"
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(row.TYPES)
-        for entry in entries:
-            copy.write_row(row.as_sent(entry))
+        copy.write(packed.BEGIN + packed.packed(entries) + packed.END)
 
     assert [each["request_id"] for each in waiting()] == [entry.id for entry in entries]
 

@@ -108,7 +108,7 @@ def test_each_entry_is_a_task_of_ours_with_its_time() -> None:
         "apikeys.tasks.purge_request_logs": crontab("0", "2"),
         "apikeys.tasks.make_log_partitions": crontab("40", "0"),
         "apikeys.tasks.purge_holds": crontab("50"),
-        "apikeys.tasks.remind_of_expiry": crontab("0", "9"),
+        "apikeys.tasks.remind_of_expiry": crontab("40"),
         "apikeys.tasks.tell_expired": crontab("10"),
         "apikeys.tasks.notify_limits": crontab("45"),
         "momentry.tasks.purge_mails": crontab("20", "5"),

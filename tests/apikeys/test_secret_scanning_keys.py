@@ -106,7 +106,7 @@ def test_keys_come_from_the_origin_s_list_and_are_remembered(settings: Any, cloc
         assert int(answer.headers["Retry-After"]) == origins.AGAIN_SECONDS - 10
         clock.now += int(answer.headers["Retry-After"]) + 1
         assert send(other, found("x")).status_code == 200
-        assert send(signer, found("x")).status_code == 400
+        assert send(signer, found("x")).status_code == 401
         assert len(house.heard) == 2
 
 
@@ -116,7 +116,7 @@ def test_strangers_cannot_make_us_ask_again_and_again(settings: Any, clock: Cloc
 
         answers = {send(Signer(f"key-{n}"), found("x")).status_code for n in range(2, 20)}
 
-        assert answers == {400}
+        assert answers == {401}
         clock.now += 1
         assert send(Signer("key-20"), found("x")).status_code == 503
         assert len(house.heard) == 1
@@ -190,4 +190,4 @@ def test_several_origins_sign_each_with_its_own_headers(settings: Any) -> None:
     assert send(gosst, found(issued.secret)).json()[0]["label"] == "true_positive"
     assert Leak.objects.get().origin == "gosst"
     crossed = send(github, body=b"[]", **gosst.headers(b"[]") | github.headers(b"[1]"))
-    assert crossed.status_code == 400
+    assert crossed.status_code == 401

@@ -84,7 +84,7 @@ def test_a_database_that_goes_away_in_between_costs_the_field_only(alice, monkey
 
     monkeypatch.setattr(storage, "allowance_of", away)
 
-    assert storage.told(alice.pk) == ()
+    assert storage.told(alice.pk, None) == ()
 
 
 def test_what_videos_count_is_asked_of_them(alice):

@@ -4,6 +4,7 @@ import csv
 import json
 import stat
 import tracemalloc
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
@@ -20,6 +21,13 @@ from events.services import record
 from tests.events.chained import execute, note, sealed, some
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _of_any_shape(known_payloads: list[str]) -> Iterator[None]:
+    """What the details hold is no matter here."""
+    yield
+    known_payloads.clear()
 
 
 def exported(*words: str) -> list[dict[str, Any]]:

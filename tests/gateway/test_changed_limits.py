@@ -91,9 +91,9 @@ def test_a_raised_limit_counts_within_a_second(
             assert crowd.admitted == 40
             answered = put(database, admin_api, secret, requests_per_month=90)
             crowd.until(41, seconds=2)
-            took = next(
-                seen.came for seen in crowd.seen if seen.status == 200 and seen.came > answered
-            )
+            after = (each.came for each in crowd.seen if each.status == 200)
+            # The 41st may have come before the answer to the change was noted here.
+            took = min((came for came in after if came > answered), default=answered)
             crowd.until_refused()
 
         assert took - answered < 1

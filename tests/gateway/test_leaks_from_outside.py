@@ -69,5 +69,5 @@ def test_what_is_not_signed_changes_nothing(served: House) -> None:
         report(served, body.replace(b"[", b"[ "), *signed(body)),
     ]
 
-    assert [answer.status for answer in answers] == [404, 400, 400]
+    assert [answer.status for answer in answers] == [404, 401, 401]
     assert set(statuses(served, secret)) == {200}

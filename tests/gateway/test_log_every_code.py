@@ -33,7 +33,7 @@ ELSEWHERE: Final = {
     "storage_quota_exceeded", "decision_invalid", "not_found", "not_acceptable", "conflict",
     "hold_expired", "idempotency_in_progress", "precondition_failed", "hold_invalid",
     "idempotency_mismatch", "csrf_failed", "permission_denied", "signature_invalid",
-    "internal_error", "process_died", "lease_lost",
+    "internal_error", "process_died", "lease_lost", "rotation_in_progress",
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_each_is_noted_once_whether_it_has_a_row_of_its_own_or_not(
     assert ask(gateway, unknown(), GUESSER, MANY) == {401: MANY}
     assert ask(gateway, "", OTHER, 2) == {401: 2}
     assert ask(gateway, ended, OTHER, 3) == {401: 3}
-    assert ask(gateway, good, OTHER) == {404: 1}  # there is no such upstream: no refusal
+    assert not ask(gateway, good, OTHER).keys() & {401, 403}  # whatever there is: no refusal
 
     expected = {
         ("invalid_key", GUESSER, None): MANY, ("missing_key", OTHER, None): 2,

@@ -1,6 +1,7 @@
 """Several targets: shares by weight and load, and who fails is left alone until it is well."""
 
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -46,15 +47,14 @@ class Groups:
         self.gateway = gateway
         self.database = database
         self.stack = stack
-        self.count = 0
 
     def __call__(self, targets: int, *dead: int, weights: str = "", **given: object) -> Group:
         made = self.stack.enter_context(servers(targets))
         for server in made:
             server.on("/it", says(OK))
-        self.count += 1
         ports = [*(server.port for server in made), *dead]
-        slug = upstream_of(self.database, f"group-{self.count}", *ports, weights=weights, **given)
+        slug = f"group-{uuid.uuid4().hex[:8]}"
+        upstream_of(self.database, slug, *ports, weights=weights, **given)
         self.stack.callback(end_probes, self.database, slug)
         secret = self.database.key_for(slug, slug)
         return Group(self.gateway, slug, secret, made)
