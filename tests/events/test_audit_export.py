@@ -25,9 +25,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _of_any_shape(known_payloads: list[str]) -> Iterator[None]:
-    """What the details hold is no matter here."""
+    """What the details of made-up events hold is no matter here; of all others it is."""
     yield
-    known_payloads.clear()
+    made_up = ("apikey:", "chain:head")
+    known_payloads[:] = [each for each in known_payloads if not each.startswith(made_up)]
 
 
 def exported(*words: str) -> list[dict[str, Any]]:
