@@ -1,4 +1,4 @@
-"""What docs/webhooks.md tells receivers to do is done here, by each language's own interpreter."""
+"""What docs/events.md tells receivers to do is done here, by each language's own interpreter."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ SIGNED = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 def snippet(heading: str, language: str) -> str:
     """As it stands on the page, blank lines and all."""
-    section = page("docs/webhooks.md").partition(f"\n### {heading}\n")[2]
+    section = page("docs/events.md").partition(f"\n### {heading}\n")[2]
     return section.partition(f"```{language}\n")[2].partition("\n```")[0]
 
 
