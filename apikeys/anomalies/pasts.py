@@ -25,7 +25,7 @@ SELECT fresh.key_id, fresh.new, min(known.first_seen),
   FROM fresh JOIN apikeys_keynetwork known USING (key_id)
  GROUP BY fresh.key_id, fresh.new
 """
-# Of these keys those whose calls or cost are so many times what half of their past is below: only
+# Of these keys those whose answered calls or cost are so many times what half of their past is below: only
 # then they can be above the median as far as rules.above asks for. Most of the busy ones are as
 # always, and to have Python read a past costs a millisecond; nothing is sorted here.
 FAR_ABOVE: Final = """
@@ -33,8 +33,9 @@ SELECT key_id FROM apikeys_keyhour due
  WHERE hour = %(hour)s AND key_id = ANY(%(keys)s) AND EXISTS (
     SELECT FROM apikeys_keyhour past
      WHERE past.key_id = due.key_id AND past.hour >= %(start)s AND past.hour < %(hour)s
-    HAVING 2 * count(*) FILTER (WHERE past.requests * %(factor)s::float8 < due.requests)
-               >= count(*)
+    HAVING 2 * count(*) FILTER (
+               WHERE greatest(past.requests - past.refused, past.failures) * %(factor)s::float8
+                   < greatest(due.requests - due.refused, due.failures)) >= count(*)
         OR 2 * count(*) FILTER (WHERE past.cost_micro * %(factor)s::float8 < due.cost_micro
                                       AND due.cost_micro > %(cost_floor)s) >= count(*))
 """

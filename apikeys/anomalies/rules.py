@@ -70,7 +70,7 @@ def judge(
 def reached(hour: Hour, networks: Networks | None, limits: Thresholds) -> set[Rule]:
     """Those that judge() may say something of, by what can be told without a past."""
     found = {
-        Rule.RATE: hour.requests > limits.rate_floor,
+        Rule.RATE: hour.answered > limits.rate_floor,
         Rule.COST: hour.cost > limits.cost_floor,
         Rule.FAILURES: hour.failures >= limits.failure_floor
         and hour.failures / hour.answered > limits.failure_share,
@@ -107,7 +107,8 @@ def is_known(hour: Hour, past: Sequence[Hour], limits: Thresholds) -> bool:
 
 
 def measure(rule: Rule, hour: Hour) -> int:
-    return hour.cost if rule is Rule.COST else hour.requests
+    """What was refused is no use that anybody made of the key, however often it tries again."""
+    return hour.cost if rule is Rule.COST else hour.answered
 
 
 def among_the_busiest(values: Sequence[int]) -> int:

@@ -56,6 +56,26 @@ def test_a_client_that_goes_on_with_an_expired_key_is_not_told_of(key: ApiKey) -
     assert sums(key)[hour_of(NOW)] == (150, 0, 0)
 
 
+def test_a_client_that_tries_again_and_again_at_its_limit_lives(settings: Any) -> None:
+    settings.ANOMALIES = USUAL._replace(quarantine=frozenset(Rule))
+    issued = make.key()
+    known(issued.key)
+    calls(issued.key, NOW - 20 * MINUTE, 50)
+    calls(issued.key, NOW - 19 * MINUTE, 5000, status=429, code="rate_limited")
+
+    assert run() == 0
+    assert code(issued.secret) == ""
+
+
+def test_what_was_refused_before_makes_no_use_usual(key: ApiKey) -> None:
+    known(key)
+    KeyHour.objects.update(requests=5050, refused=5000)
+    calls(key, NOW - 20 * MINUTE, 400)
+
+    assert run() == 1
+    assert Anomaly.objects.get().usual == 50
+
+
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_no_refusal_of_the_gate_is_a_failure(key: ApiKey, refusal: str) -> None:
     known(key)

@@ -36,6 +36,17 @@ def test_a_key_that_calls_much_more_than_ever_is_unusual(count: int, found: list
     assert rules(Hour(NOW, count), steady(50)) == found
 
 
+def test_who_tries_again_and_again_at_a_limit_uses_the_key_no_more_than_before() -> None:
+    assert rules(Hour(NOW, 50_050, refused=50_000), steady(50)) == []
+    assert rules(Hour(NOW, 50_400, refused=50_000), steady(50)) == [Rule.RATE]
+
+
+def test_what_was_refused_in_the_past_is_not_what_is_usual() -> None:
+    history = past([50_050] * 336, refused=50_000)
+
+    assert rules(Hour(NOW, 400), history) == [Rule.RATE]
+
+
 def test_the_verdict_says_what_it_was_judged_by() -> None:
     (found,) = judge(Hour(NOW, 5000), past([200] * 336), None, USUAL)
 
