@@ -2,6 +2,7 @@
 sent."""
 
 import re
+from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -38,6 +39,9 @@ def mail_settings(env: Environment) -> dict[str, Any]:
     starttls = options.get("starttls", "true" if parts.username and not secure else "false")
     if starttls not in ("true", "false") or (secure and starttls == "true"):
         fail(NAME, "has a starttls that is not true or false, or that is true with smtps.")
+    sender = options.get("from", "")
+    if sender and not (sender.isprintable() and ADDRESS.fullmatch(parseaddr(sender)[1])):
+        fail(NAME, "has a from that is no mail address, with or without a name before it.")
     found = {
         "EMAIL_BACKEND": "events.smtp.Backend",
         "EMAIL_HOST": parts.hostname,
@@ -48,4 +52,4 @@ def mail_settings(env: Environment) -> dict[str, Any]:
         "EMAIL_USE_TLS": starttls == "true",
         "EMAIL_TIMEOUT": SECONDS,
     }
-    return found | ({"DEFAULT_FROM_EMAIL": options["from"]} if "from" in options else {})
+    return found | ({"DEFAULT_FROM_EMAIL": sender} if sender else {})

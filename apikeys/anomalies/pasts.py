@@ -25,9 +25,9 @@ SELECT fresh.key_id, fresh.new, min(known.first_seen),
   FROM fresh JOIN apikeys_keynetwork known USING (key_id)
  GROUP BY fresh.key_id, fresh.new
 """
-# Of these keys those whose answered calls or cost are so many times what half of their past is below: only
-# then they can be above the median as far as rules.above asks for. Most of the busy ones are as
-# always, and to have Python read a past costs a millisecond; nothing is sorted here.
+# Of these keys those whose answered calls or cost are so many times what half of their past is
+# below: only then they can be above the median as far as rules.above asks for. Most of the busy
+# ones are as always, and to have Python read a past costs a millisecond; nothing is sorted here.
 FAR_ABOVE: Final = """
 SELECT key_id FROM apikeys_keyhour due
  WHERE hour = %(hour)s AND key_id = ANY(%(keys)s) AND EXISTS (

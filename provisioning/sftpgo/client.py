@@ -20,6 +20,8 @@ TOKEN_SECONDS: Final = 15 * 60.0  # SFTPGo's own end after 20 minutes
 PAGE: Final = 500  # the most it gives at once
 MOST_BYTES: Final = 8 * 1024**2
 BUSY: Final = frozenset({408, 429, 502, 503, 504})
+OF_ONE: Final = frozenset({Step.PROTOCOL, Step.TIMEOUT})
+"""How a single account may fail where others do not; whether they do, is_well() tells."""
 
 
 class Blame(Enum):
@@ -124,7 +126,7 @@ class Sftpgo:
         try:
             return self.client.send(method, path, headers=headers, body=data)
         except PeerError as error:
-            blame = Blame.ATTEMPT if error.step is Step.PROTOCOL else Blame.SYSTEM
+            blame = Blame.ATTEMPT if error.step in OF_ONE else Blame.SYSTEM
             raise SftpgoError(blame, f"SFTPGo: {error}") from None
 
     def credential(self, refused: dict[str, str] | None = None) -> dict[str, str]:

@@ -27,6 +27,10 @@ def test_without_a_url_letters_go_to_the_console():
         ("smtp://mail.example.org?starttls=true", {"EMAIL_PORT": 587, **START_TLS}),
         ("smtps://ann:x@mail.example.org", {"EMAIL_PORT": 465, **TLS}),
         (
+            "smtp://mail.example.org?from=The%20House%20%3Ca@example.org%3E",
+            {"DEFAULT_FROM_EMAIL": "The House <a@example.org>"},
+        ),
+        (
             "smtps://ann%40example.org:p%2Fw@mail.example.org?from=no-reply@example.org",
             {
                 "EMAIL_HOST_USER": "ann@example.org",
@@ -49,7 +53,8 @@ def test_a_url_names_server_encryption_and_sender(url, expected):
     [
         "http://ann:s3cret@x", "smtp://", "smtp://ann:s3cret@:25", "smtp://x:port", "mail",
         "smtp://ann:s3cret@x?tls=1", "smtp://ann:s3cret@x?starttls=perhaps",
-        "smtps://ann:s3cret@x?starttls=true",
+        "smtps://ann:s3cret@x?starttls=true", "smtp://ann:s3cret@x?from=somebody",
+        "smtp://ann:s3cret@x?from=a@example.org%0ABcc:%20b@example.org",
     ],
 )  # fmt: skip
 def test_a_url_that_is_none_stops_the_start_and_is_not_repeated(url):
