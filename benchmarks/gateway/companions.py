@@ -2,19 +2,18 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import psycopg
 from arena import DIRECT, Arena, Run, Side, in_turns, ratio, spread
 from load import Wrk
 from neighbour import busy_django
-from stage import CORES, OTHERS, children, django, gateway
+from stage import CORES, OTHERS, Stage, children, django, gateway
 
 CONNECTIONS: Final = 64
 RATE: Final = 500.0
 RATE_CONNECTIONS: Final = 4
-HURRY: Final = -15  # nice(1)
 EXPORTED: Final = 10_000
 EXPORT: Final = "/api/v1/admin/keys/export?format=csv&key_type=service"
 FILL: Final = """
@@ -32,10 +31,12 @@ def beside_export(arena: Arena, run: Run) -> None:
     print(f"\n{RATE:.0f}/s beside exports of {EXPORTED} keys without end, p99 in milliseconds")
     with psycopg.connect(arena.at.database_url, autocommit=True) as connection:
         connection.execute(FILL, (EXPORTED,))
+        connection.execute("ANALYZE")  # as autovacuum does within a minute
     wrk = Wrk(arena.at.directory, [arena.get("/proxy/answers/x")])
     token = {"Authorization": f"Bearer {os.environ['ADMIN_TOKEN']}"}
     found: dict[str, list[float]] = {"alone": [], "beside": []}
     with on_any_core() as stack:
+        stack.enter_context(everywhere(arena.at))
         stack.enter_context(hurried(arena.sides[DIRECT].pid))
         port = stack.enter_context(django())
         ours = stack.enter_context(gateway(arena.at, {"DJANGO_SOCKET": f"127.0.0.1:{port}"}))
@@ -76,18 +77,36 @@ def two_processes(arena: Arena, run: Run) -> None:
 
 @contextlib.contextmanager
 def hurried(pid: int = 0) -> Iterator[None]:
-    """A process with its children, else this thread and what it starts meanwhile."""
+    """A process with its children, else this thread and what it starts meanwhile: they run as soon
+    as they can (sched(7)). Little as they do, nothing else would be sure of that."""
     every = [pid, *(children(pid) if pid else [])]
     try:
         for each in every:
-            os.setpriority(os.PRIO_PROCESS, each, HURRY)
+            os.sched_setscheduler(each, os.SCHED_FIFO, os.sched_param(1))
     except PermissionError:
         print("  (load and upstream compete for the cores too: to prefer them takes root)")
     try:
         yield
     finally:
         for each in every:
-            os.setpriority(os.PRIO_PROCESS, each, 0)
+            os.sched_setscheduler(each, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextlib.contextmanager
+def everywhere(at: Stage) -> Iterator[None]:
+    """PostgreSQL, and what it starts meanwhile."""
+    first = int((at.directory / "postgres/postmaster.pid").read_text().split()[0])
+    move([first, *children(first)], CORES)
+    try:
+        yield
+    finally:
+        move([first, *children(first)], OTHERS)
+
+
+def move(pids: Iterable[int], cores: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
+            os.sched_setaffinity(pid, cores)
 
 
 @contextlib.contextmanager

@@ -8,14 +8,17 @@ import re
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from unittest.mock import Mock
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from apikeys.api.exporting import pages
+from apikeys.api.exporting import TURN, next_page, pages
 from apikeys.models import ApiKey, ForeignSecret, Grant, LimitOverride, RetiredSecret
 from apikeys.services.bulk import export
 from apikeys.services.bulk.export import COLUMNS, NAMES, Export
@@ -225,6 +228,55 @@ class Slow(Export):
         self.begun.set()
         time.sleep(0.1)
         return b"page"
+
+
+class Watched(Export):
+    """A few pages, during each of which it looks whether another makes one."""
+
+    busy = most = 0
+
+    def next_page(self) -> bytes:
+        Watched.busy += 1
+        Watched.most = max(Watched.most, Watched.busy)
+        time.sleep(0.01)
+        Watched.busy -= 1
+        self.rows += 1
+        return b"page" if self.rows < 5 else b""
+
+
+def drain(_: int = 0) -> int:
+    """How many pages there were."""
+    watched = Watched(Conditions(), "csv")
+    return sum(1 for _ in iter(partial(next_page, watched), b""))
+
+
+def test_exports_take_turns():
+    with ThreadPoolExecutor(4) as several:
+        found = list(several.map(drain, range(4)))
+
+    assert (found, Watched.most) == ([4, 4, 4, 4], 1)
+
+
+def test_a_page_that_cannot_be_made_keeps_no_other_export_waiting(monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(Watched, "next_page", Mock(side_effect=OperationalError))
+        with pytest.raises(OperationalError):
+            drain()
+
+    assert not TURN.locked()
+    assert drain() == 4
+
+
+def test_an_export_rests_so_that_others_get_the_processor(issued, monkeypatch):
+    rests: list[float] = []
+    monkeypatch.setattr(export, "sleep", rests.append)
+    for number in range(39):
+        make.key(issued.key.owner, name=f"k{number}")
+
+    rows = b"".join(Export(Conditions(), "jsonl").pages()).splitlines()
+
+    assert len(rests) >= len(rows) / 16 > 2
+    assert 0 < min(rests) <= max(rests) < 0.001
 
 
 def test_who_leaves_while_a_page_is_read_gets_no_further_one():
