@@ -17,6 +17,7 @@ from typing import Any, Final
 import uvicorn
 
 from momentry.common import notify
+from momentry.common.processors import leave_one_processor
 from momentry.common.served import LIMIT_SECONDS, ServedConnection
 from momentry.supervisor.launch import step_back
 
@@ -48,6 +49,7 @@ class Server(uvicorn.Server):
             if self.draft and self.path:
                 self.draft.replace(self.path)
             step_back(YIELDS)  # threads that come later do as this one
+            leave_one_processor()
             notify.tell(notify.READY)
 
     def retire(self, _number: int, _frame: FrameType | None) -> None:

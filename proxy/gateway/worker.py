@@ -27,6 +27,7 @@ from apikeys.ledger.keeper import Keeper
 from apikeys.ledger.purses import Purses
 from momentry.common.crypto.keyring import KeyRing
 from momentry.common.limited import CONNECT_SECONDS, OPTIONS, LimitedConnection
+from momentry.common.processors import take_short_slices
 from proxy.gateway.adopting import Adopting
 from proxy.gateway.core import Core, logger
 from proxy.gateway.deadlines import sweep_forever
@@ -85,6 +86,7 @@ def run(child: Child) -> None:
     """
     gc.set_threshold(YOUNG)
     os.environ.setdefault("UV_THREADPOOL_SIZE", THREADS)
+    take_short_slices()
     asyncio.Runner(loop_factory=uvloop.new_event_loop).run(serve(child))
 
 

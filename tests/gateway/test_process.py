@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.common.slices import SHORT, slice_of
 from tests.gateway.conftest import Database, Start
 from tests.gateway.processes import Gateway, environment, request, rows_of
 from tests.gateway.wire import Server, Wire, within
@@ -30,6 +31,12 @@ def test_an_idle_stop_is_quick_and_leaves_no_process(start: Start) -> None:
         return elapsed
 
     assert min(seconds_to_stop() for _ in range(3)) < 0.8
+
+
+def test_each_child_goes_first_when_it_wakes(start: Start) -> None:
+    gateway = start(workers=2).wait_until_ready()
+
+    assert [slice_of(child) for child in gateway.children()] == [SHORT, SHORT]
 
 
 def call(gateway: Gateway, key: str, done: list[str], failed: list[Exception]) -> None:

@@ -85,6 +85,9 @@ def test_who_serves_yields_to_the_gateway_in_every_thread(place: Path) -> None:
 
         threads = [int(thread.name) for thread in Path(f"/proc/{process.pid}/task").iterdir()]
         found = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+        places = {tuple(sorted(os.sched_getaffinity(thread))) for thread in threads}
 
     assert len(threads) > 1
     assert found == {os.nice(0) + 5}
+    ours = tuple(sorted(os.sched_getaffinity(0)))
+    assert places == {ours[1:] or ours}
