@@ -41,7 +41,8 @@ class Run(NamedTuple):
     tries: int
 
 
-# Older runs that nobody began are of no use any more: this one does their work.
+# Older runs that nobody began, or that were sent again and are not taken up yet, are of no use any
+# more: this one does their work.
 OPEN: Final = """
 WITH overtaken AS (
   UPDATE common_jobrun SET outcome = 'missed', ended_at = clock_timestamp()
